@@ -1,0 +1,25 @@
+// The names that a prepared module and a patch agree on. Everything wgraft adds to a module carries the reserved prefix.
+
+export const reservedPrefix = '__wgraft_';
+
+export const slotsSection = 'wgraft.slots';
+export const patchSection = 'wgraft.patch';
+
+/** Exports of a prepared module; docs/architecture.md says what each does. */
+export const preparedExports = {
+  slots: '__wgraft_slots',
+  set: '__wgraft_set',
+  fill: '__wgraft_fill',
+  bypass: '__wgraft_bypass',
+} as const;
+
+/** Name under which a prepared module exports its memory, table, mutable global or tag number `index`. */
+export function reservedExport(kind: 'memory' | 'table' | 'global' | 'tag', index: number): string {
+  return `${reservedPrefix}${kind}_${index}`;
+}
+
+/** Export of a patch that copies its data segments to its memory base; absent where it has no data. */
+export const patchDataExport = '__wgraft_data';
+
+/** Import module names of a patch that wgraft builds; the manifest, not these names, says what they resolve to. */
+export const patchImportModule = 'target';

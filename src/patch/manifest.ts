@@ -1,0 +1,79 @@
+// The manifest: what a patch says of itself (custom section `wgraft.patch`, JSON). One patch fits one prepared module.
+
+import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
+
+/** One function that the patch replaces. */
+export interface Replacement {
+  /** Index in the prepared module. */
+  readonly index: FuncIndex;
+  readonly name: string | undefined;
+  readonly slot: SlotIndex;
+  /** `(i32, i32) -> i32`: old and new have the same. */
+  readonly type: string;
+  /** SHA-256 of the body that the patch was made against, hex. */
+  readonly hash: string;
+  /** The patch module's export that takes its place. */
+  readonly export: string;
+}
+
+/** Where the value of one import of the patch module comes from. */
+export type ImportSource =
+  /** The program's function (prepared index, imports counted); calls go through its slot. */
+  | { readonly from: 'func'; readonly index: FuncIndex }
+  /** The program's memory, table, mutable global or tag. */
+  | { readonly from: 'memory' | 'table' | 'global' | 'tag'; readonly index: number }
+  /** The prepared module's bypass global, for calling the original of a replaced function. */
+  | { readonly from: 'bypass' }
+  /** An i32 global: where this patch's data starts in the program's memory. */
+  | { readonly from: 'memory-base' }
+  /** An i32 global: the first of this patch's entries in the program's table 0. */
+  | { readonly from: 'table-base' }
+  /** An i32 global (mutable, as GOT entries are) holding an address of the program's data. */
+  | { readonly from: 'address'; readonly address: number }
+  /** An i32 global (mutable) holding the place of the program's function in its table 0; it is put there if it has none. */
+  | { readonly from: 'function-address'; readonly index: FuncIndex }
+  /** An import that the host gave the program, or, where `module.name` is new, must give the patch. */
+  | { readonly from: 'host'; readonly module: string; readonly name: string };
+
+export type PatchImport = ImportSource & {
+  readonly module: string;
+  readonly name: string;
+};
+
+/** Where memory for the patch's own data comes from, and why that is safe for the program's allocator. */
+export type Allocator = { readonly reason: string } & (
+  | { readonly kind: 'grow' }
+  /** The program's `malloc(size) -> address`. */
+  | { readonly kind: 'function'; readonly index: FuncIndex; readonly name: string | undefined }
+);
+
+export interface MemoryNeed {
+  readonly sizeBytes: number;
+  /** A power of two. */
+  readonly alignBytes: number;
+  readonly allocator: Allocator;
+}
+
+/** Free text about the patch; shown by inspect and status. */
+export interface PatchMetadata {
+  readonly description?: string;
+  readonly author?: string;
+  readonly cves?: readonly string[];
+}
+
+export interface Manifest {
+  readonly format: 1;
+  /** What `status` calls it; at most 64 of [A-Za-z0-9._-]. */
+  readonly name: string;
+  readonly target: {
+    /** Build id of the prepared module, hex. */
+    readonly buildId: string;
+    readonly name?: string;
+  };
+  readonly replaces: readonly Replacement[];
+  readonly imports: readonly PatchImport[];
+  readonly memory?: MemoryNeed;
+  /** How many entries of the program's table 0 the patch fills with functions of its own: its exports `__wgraft_table_K`. */
+  readonly table?: { readonly size: number };
+  readonly metadata: PatchMetadata;
+}

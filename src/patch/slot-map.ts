@@ -1,0 +1,127 @@
+// The slot map: what a prepared module says of its functions. Written by prepare, read by build and the runtime.
+//
+//   wgraft.slots := version:u32=1  header:name(JSON: SlotMapHeader)  types:vec(name)  functions:vec(function)
+//   function     := index:u32 original:u32 type:u32 (into types) slot:u32 (0 = none, else slot + 1)
+//                   reason:u8 (into reasons; 0 where it has a slot) name:name ('' = none) hash:32 bytes
+//
+// `functions` are the defined ones in the order of their prepared index.
+
+import { WgraftError } from '../errors.ts';
+import { type FuncIndex, findCustom, Reader, readSections, type SlotIndex, Writer } from '../wasm/index.ts';
+import { slotsSection } from './layout.ts';
+
+export const slotPolicies = ['all', 'auto', 'entry'] as const;
+export type SlotPolicy = (typeof slotPolicies)[number];
+
+export type Engine = 'splice' | 'binaryen';
+
+/** Why a function has no slot: not marked by the compiler, small leaf, inner function under `entry`, body at V8's limit. */
+export const slotlessReasons = ['', 'notrace', 'leaf', 'inner', 'too-large'] as const;
+export type SlotlessReason = Exclude<(typeof slotlessReasons)[number], ''>;
+
+export interface SlotMapHeader {
+  /** Name and version of the tool that prepared the module. */
+  readonly tool: string;
+  readonly engine: Engine;
+  readonly policy: SlotPolicy;
+  /** The fentry import that marked functions, where the kernel had one. */
+  readonly fentry?: string;
+  /** SHA-256 of the original module, in hex. */
+  readonly original: string;
+  /** The original module's own build id, in hex, where it had one. */
+  readonly originalBuildId?: string;
+}
+
+export interface SlotMapFunction {
+  /** Index in the prepared module. */
+  readonly index: FuncIndex;
+  /** Index in the original module. */
+  readonly original: FuncIndex;
+  readonly name: string | undefined;
+  /** `(i32, i32) -> i32` */
+  readonly type: string;
+  readonly slot: SlotIndex | undefined;
+  readonly reason: SlotlessReason | undefined;
+  /** SHA-256 of the original body, 32 bytes. */
+  readonly hash: Uint8Array;
+}
+
+export interface SlotMap extends SlotMapHeader {
+  readonly functions: readonly SlotMapFunction[];
+}
+
+const version = 1;
+
+/** The payload of a `wgraft.slots` section. */
+export function writeSlotMap(map: SlotMap): Uint8Array {
+  const { functions, ...header } = map;
+  const types = new Map<string, number>();
+  for (const f of functions) if (!types.has(f.type)) types.set(f.type, types.size);
+  const out = new Writer(functions.length * 56 + 256).u32(version).name(JSON.stringify(header));
+  out.vector([...types.keys()], (type) => out.name(type));
+  out.vector(functions, (f) => {
+    out
+      .u32(f.index)
+      .u32(f.original)
+      .u32(types.get(f.type) ?? 0)
+      .u32(f.slot === undefined ? 0 : f.slot + 1);
+    out
+      .u8(slotlessReasons.indexOf(f.reason ?? ''))
+      .name(f.name ?? '')
+      .raw(f.hash);
+  });
+  return out.toBytes();
+}
+
+/** Reads the payload of a `wgraft.slots` section. @throws WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_SLOT_MAP_VERSION */
+export function readSlotMap(payload: Uint8Array): SlotMap {
+  const r = new Reader(payload);
+  const found = r.u32();
+  if (found !== version) throw new WgraftError('WGRAFT_ERR_SLOT_MAP_VERSION', { found, known: version });
+  const header = readHeader(r);
+  const types = r.vector('types', () => r.name());
+  const functions = r.vector('functions', () => readFunction(r, types), 38);
+  r.finish('slot map');
+  return { ...header, functions };
+}
+
+function readHeader(r: Reader): SlotMapHeader {
+  const start = r.at;
+  try {
+    return JSON.parse(r.name()) as SlotMapHeader;
+  } catch {
+    return r.fail('the slot map header is not JSON', start);
+  }
+}
+
+function readFunction(r: Reader, types: readonly string[]): SlotMapFunction {
+  const start = r.at;
+  const index = r.u32();
+  const original = r.u32();
+  const type = types[r.u32()] ?? r.fail('slot map: unknown type', start);
+  const slot = r.u32();
+  const reason = slotlessReasons[r.u8()];
+  if (reason === undefined) r.fail('slot map: unknown reason', start);
+  const name = r.name();
+  const hash = r.take(32, 'hash');
+  return {
+    index,
+    original,
+    name: name === '' ? undefined : name,
+    type,
+    slot: slot === 0 ? undefined : slot - 1,
+    reason: reason === '' ? undefined : reason,
+    hash,
+  };
+}
+
+/** The slot map of a module's bytes, undefined if it is not a prepared module. @throws WGRAFT_ERR_WASM_MALFORMED */
+export function findSlotMap(bytes: Uint8Array): SlotMap | undefined {
+  const section = findCustom(readSections(bytes), slotsSection);
+  return section === undefined ? undefined : readSlotMap(bytes.subarray(section.payload, section.end));
+}
+
+/** What messages call a function: its name, or what V8's stack traces call it. */
+export function showFunction(f: { readonly name: string | undefined; readonly index: FuncIndex }): string {
+  return f.name ?? `wasm-function[${f.index}]`;
+}

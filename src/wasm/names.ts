@@ -1,0 +1,82 @@
+// The `name` section: function names, and moving all function-indexed names when function indices move.
+
+import type { FuncIndex } from './indices.ts';
+import { Reader } from './reader.ts';
+import { findCustom, type Section, sectionReader } from './sections.ts';
+import { Writer } from './writer.ts';
+
+const subsections = { module: 0, functions: 1, locals: 2, labels: 3 } as const;
+
+/**
+ * Function names by index. A damaged name section gives the names read so far: a module with one is still valid.
+ * Names need not be unique.
+ */
+export function readFunctionNames(bytes: Uint8Array, sections: readonly Section[]): Map<FuncIndex, string> {
+  const names = new Map<FuncIndex, string>();
+  const section = findCustom(sections, 'name');
+  if (section === undefined) return names;
+  const r = sectionReader(bytes, section);
+  try {
+    while (!r.done) {
+      const id = r.u8();
+      const body = r.sub(r.u32(), 'name subsection');
+      if (id === subsections.functions) body.vector('names', () => names.set(body.u32(), body.name()), 2);
+    }
+  } catch {
+    // The specification asks that malformed names are ignored.
+  }
+  return names;
+}
+
+/**
+ * Rewrites a name section's payload for moved function indices: `move` gives the new index, undefined drops the entry.
+ * `added` are names for functions behind all others. Other subsections are copied.
+ * @throws WGRAFT_ERR_WASM_MALFORMED
+ */
+export function moveFunctionNames(
+  payload: Uint8Array,
+  move: (index: FuncIndex) => FuncIndex | undefined,
+  added: ReadonlyMap<FuncIndex, string> = new Map(),
+): Uint8Array {
+  const r = new Reader(payload);
+  const out = new Writer(payload.length + 64);
+  while (!r.done) {
+    const id = r.u8();
+    const size = r.u32();
+    const body = r.sub(size, 'name subsection');
+    if (id === subsections.functions) {
+      const names = body.vector('names', () => [body.u32(), body.name()] as const, 2);
+      const moved = names.flatMap(([index, name]) => {
+        const to = move(index);
+        return to === undefined ? [] : [[to, name] as const];
+      });
+      const inner = new Writer(size + 64).vector([...moved, ...added], ([index, name]) =>
+        inner.u32(index).name(name),
+      );
+      out.section(id, inner.view());
+    } else if (id === subsections.locals || id === subsections.labels) {
+      out.section(id, moveIndirect(body, move));
+    } else {
+      out.section(id, payload.subarray(body.at, body.end));
+    }
+  }
+  return out.toBytes();
+}
+
+/** An indirect name map: function index, then a name map that stays as it is. */
+function moveIndirect(body: Reader, move: (index: FuncIndex) => FuncIndex | undefined): Uint8Array {
+  const inner = new Writer(body.left + 16);
+  let kept = 0;
+  body.vector('functions', () => {
+    const to = move(body.u32());
+    const start = body.at;
+    body.vector('names', () => {
+      body.u32();
+      body.skip(body.u32());
+    });
+    if (to === undefined) return;
+    inner.u32(to).raw(body.bytes.subarray(start, body.at));
+    kept += 1;
+  });
+  return new Writer(inner.length + 5).u32(kept).raw(inner.view()).toBytes();
+}

@@ -1,0 +1,129 @@
+// Value types and the type section. Types are shown as WAT writes them: 'i32', 'funcref', '(ref null $7)'.
+
+import type { Reader } from './reader.ts';
+
+/** A value type in WAT notation; two are the same type of one module exactly when their texts are equal. */
+export type ValType = string;
+
+export interface FuncType {
+  readonly kind: 'func';
+  readonly params: readonly ValType[];
+  readonly results: readonly ValType[];
+}
+
+/** A struct, array or continuation type: it takes an index, and nothing here looks inside. */
+export interface OtherType {
+  readonly kind: 'struct' | 'array' | 'cont';
+}
+
+export type TypeEntry = FuncType | OtherType;
+
+const numeric: Record<number, string> = {
+  127: 'i32',
+  126: 'i64',
+  125: 'f32',
+  124: 'f64',
+  123: 'v128',
+  120: 'i8',
+  119: 'i16',
+};
+
+const abstractHeap: Record<number, string> = {
+  112: 'func',
+  111: 'extern',
+  110: 'any',
+  109: 'eq',
+  108: 'i31',
+  107: 'struct',
+  106: 'array',
+  105: 'exn',
+  104: 'cont',
+  113: 'none',
+  114: 'noextern',
+  115: 'nofunc',
+  116: 'noexn',
+  117: 'nocont',
+};
+
+/** WAT's one-word names of the nullable abstract reference types. */
+const shorthand: Record<string, string> = {
+  none: 'nullref',
+  noextern: 'nullexternref',
+  nofunc: 'nullfuncref',
+  noexn: 'nullexnref',
+  nocont: 'nullcontref',
+};
+
+export function readHeapType(r: Reader): string {
+  const start = r.at;
+  const value = r.s33();
+  if (value >= 0) return `$${value}`;
+  return abstractHeap[value & 0x7f] ?? r.fail(`unknown heap type ${value}`, start);
+}
+
+export function readValType(r: Reader): ValType {
+  const start = r.at;
+  const byte = r.u8();
+  const plain = numeric[byte];
+  if (plain !== undefined) return plain;
+  if (byte === 0x63) return `(ref null ${readHeapType(r)})`;
+  if (byte === 0x64) return `(ref ${readHeapType(r)})`;
+  const heap = abstractHeap[byte];
+  if (heap === undefined) r.fail(`unknown value type 0x${byte.toString(16)}`, start);
+  return shorthand[heap] ?? `${heap}ref`;
+}
+
+/** Reads the payload of a type section. */
+export function readTypes(r: Reader): TypeEntry[] {
+  const types: TypeEntry[] = [];
+  const groups = r.count('types');
+  for (let i = 0; i < groups; i += 1) {
+    if (r.bytes[r.at] === 0x4e) {
+      r.u8();
+      r.vector('recursion group', () => types.push(readSubType(r)));
+    } else {
+      types.push(readSubType(r));
+    }
+  }
+  r.finish('type section');
+  return types;
+}
+
+function readSubType(r: Reader): TypeEntry {
+  const start = r.at;
+  let form = r.u8();
+  if (form === 0x50 || form === 0x4f) {
+    r.vector('supertypes', () => r.u32());
+    form = r.u8();
+  }
+  switch (form) {
+    case 0x60:
+      return {
+        kind: 'func',
+        params: r.vector('parameters', () => readValType(r)),
+        results: r.vector('results', () => readValType(r)),
+      };
+    case 0x5f:
+      r.vector('fields', () => readField(r));
+      return { kind: 'struct' };
+    case 0x5e:
+      readField(r);
+      return { kind: 'array' };
+    case 0x5d:
+      r.s33();
+      return { kind: 'cont' };
+    default:
+      return r.fail(`unknown type form 0x${form.toString(16)}`, start);
+  }
+}
+
+function readField(r: Reader): void {
+  readValType(r);
+  r.u8();
+}
+
+/** `(i32, i64) -> f32`, as messages and manifests write a function type. */
+export function showFuncType(type: FuncType): string {
+  const results = type.results.length === 1 ? type.results[0] : `(${type.results.join(', ')})`;
+  return `(${type.params.join(', ')}) -> ${type.results.length === 0 ? '()' : results}`;
+}
