@@ -1,0 +1,111 @@
+// The plan: which function gets which slot, and why another gets none. Both engines carry out the same plan.
+
+import type { SlotlessReason, SlotPolicy } from '../patch/index.ts';
+import {
+  type Body,
+  bodyReader,
+  type FuncIndex,
+  op,
+  Reader,
+  type SlotIndex,
+  type WasmModule,
+  walk,
+  walkConstant,
+} from '../wasm/index.ts';
+import type { Fentry } from './fentry.ts';
+
+export interface PlannedFunction {
+  /** Index in the original module. */
+  readonly index: FuncIndex;
+  /** Index in the prepared module. */
+  readonly moved: FuncIndex;
+  readonly body: Body;
+  readonly slot: SlotIndex | undefined;
+  readonly reason: SlotlessReason | undefined;
+}
+
+export interface Plan {
+  readonly policy: SlotPolicy;
+  readonly fentry: Fentry | undefined;
+  readonly functions: readonly PlannedFunction[];
+  readonly slots: number;
+  /** Prepared index of a function; undefined for a hook import that goes away. */
+  readonly move: (index: FuncIndex) => FuncIndex | undefined;
+}
+
+/** A leaf whose body takes at most this many bytes is called by so little code that its callers can be patched instead. */
+const leafBytes = 32;
+
+/** V8 refuses a body of 7 654 321 bytes; a guard takes less than 10 000 even with the 1 000 parameters V8 allows. */
+const bodyLimit = 7_640_000;
+
+/** Gives out slots, in the order of function indices. */
+export function makePlan(m: WasmModule, policy: SlotPolicy, fentry: Fentry | undefined): Plan {
+  const entries = findEntries(m);
+  const move = mover(fentry);
+  let slots: SlotIndex = 0;
+  const functions = m.bodies.map((body, i): PlannedFunction => {
+    const index: FuncIndex = m.imported.func + i;
+    const reason = whyNone(m, body, policy, fentry?.marked.has(index), entries.has(index));
+    const slot = reason === undefined ? slots++ : undefined;
+    return { index, moved: move(index) ?? index, body, slot, reason };
+  });
+  return { policy, fentry, functions, slots, move };
+}
+
+function whyNone(
+  m: WasmModule,
+  body: Body,
+  policy: SlotPolicy,
+  marked: boolean | undefined,
+  entry: boolean,
+): SlotlessReason | undefined {
+  if (body.end - body.start > bodyLimit) return 'too-large';
+  if (marked === false) return 'notrace';
+  if (policy === 'all' || entry) return undefined;
+  if (policy === 'entry') return 'inner';
+  return body.end - body.start <= leafBytes && isLeaf(m, body) ? 'leaf' : undefined;
+}
+
+/**
+ * Exported and address-taken functions: those that something outside can call. `ref.func` in a body is legal only for
+ * functions that also stand in an element segment, an export or a global, so bodies need not be read.
+ */
+function findEntries(m: WasmModule): Set<FuncIndex> {
+  const entries = new Set<FuncIndex>();
+  for (const e of m.exports) if (e.kind === 'func') entries.add(e.index);
+  for (const segment of m.elements) for (const f of segment.functions) if (f !== undefined) entries.add(f);
+  for (const { init } of [...m.globals, ...m.tables]) {
+    if (init === undefined) continue;
+    walkConstant(new Reader(m.bytes, init.start, init.end), (i) => {
+      if (i.opcode === op.refFunc) entries.add(i.index);
+    });
+  }
+  if (m.start !== undefined) entries.add(m.start);
+  return entries;
+}
+
+const calls: ReadonlySet<number> = new Set([
+  op.call,
+  op.callIndirect,
+  op.callRef,
+  op.returnCall,
+  op.returnCallIndirect,
+  op.returnCallRef,
+  op.loop,
+]);
+
+/** No call and no loop: what an inliner takes first. */
+function isLeaf(m: WasmModule, body: Body): boolean {
+  let leaf = true;
+  walk(bodyReader(m.bytes, body), (i) => {
+    if (calls.has(i.opcode)) leaf = false;
+  });
+  return leaf;
+}
+
+function mover(fentry: Fentry | undefined): Plan['move'] {
+  if (fentry === undefined) return (index) => index;
+  const removed = [...fentry.removed.keys()].sort((a, b) => a - b);
+  return (index) => (removed.includes(index) ? undefined : index - removed.filter((r) => r < index).length);
+}
