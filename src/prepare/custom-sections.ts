@@ -1,7 +1,7 @@
 // What becomes of a kernel's custom sections: kept, rewritten to stay right, or left out because they no longer would be.
 
 import { buildIdSection, moveFunctionNames, Reader, type Section, Writer } from '../wasm/index.ts';
-import { guardOf, type Job } from './splice.ts';
+import { guardOf, type Job } from './job.ts';
 
 const stale = /^(reloc\..*|linking|\.debug_.*|sourceMappingURL|external_debug_info)$/;
 

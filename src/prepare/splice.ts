@@ -3,7 +3,6 @@
 
 import { preparedExports, reservedExport } from '../patch/index.ts';
 import {
-  funcType,
   op,
   type Range,
   Reader,
@@ -15,9 +14,10 @@ import {
   Writer,
   walk,
 } from '../wasm/index.ts';
-import { addedFunctions, chunkSize, type Places, writeGuard } from './additions.ts';
+import { addedFunctions, chunkSize, type Places } from './additions.ts';
 import { rewriteCustom } from './custom-sections.ts';
-import type { Plan, PlannedFunction } from './plan.ts';
+import { guardOf, type Job } from './job.ts';
+import type { Plan } from './plan.ts';
 
 export interface SpliceOptions {
   /** False: only the additions; the binaryen engine puts the guards in. */
@@ -60,14 +60,6 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
   }
   emitBefore(sectionOrder.length);
   return { out, places, dropped };
-}
-
-/** What every step of one splice needs. */
-export interface Job {
-  readonly m: WasmModule;
-  readonly plan: Plan;
-  readonly places: Places;
-  readonly guards: boolean;
 }
 
 function findPlaces(m: WasmModule, plan: Plan): Places {
@@ -253,13 +245,6 @@ function codeSection(job: Job, added: readonly Uint8Array[]): Uint8Array {
   }
   for (const body of added) out.block(body);
   return out.view();
-}
-
-/** The guard that stands in front of a function's body; nothing where it has no slot. */
-export function guardOf(job: Job, f: PlannedFunction, out: Writer): Writer {
-  if (!job.guards || f.slot === undefined) return out;
-  writeGuard(out, job.places, f.slot, job.m.functions[f.index] ?? 0, funcType(job.m, f.index).params.length);
-  return out;
 }
 
 /**

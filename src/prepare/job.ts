@@ -1,0 +1,20 @@
+// One splice: the module, the plan, and where the additions will stand.
+
+import { funcType, type WasmModule, type Writer } from '../wasm/index.ts';
+import { type Places, writeGuard } from './additions.ts';
+import type { Plan, PlannedFunction } from './plan.ts';
+
+/** What every step of one splice needs. */
+export interface Job {
+  readonly m: WasmModule;
+  readonly plan: Plan;
+  readonly places: Places;
+  readonly guards: boolean;
+}
+
+/** The guard that stands in front of a function's body; nothing where it has no slot. */
+export function guardOf(job: Job, f: PlannedFunction, out: Writer): Writer {
+  if (!job.guards || f.slot === undefined) return out;
+  writeGuard(out, job.places, f.slot, job.m.functions[f.index] ?? 0, funcType(job.m, f.index).params.length);
+  return out;
+}

@@ -1,0 +1,122 @@
+// The rooms and who may import whom (docs/architecture.md). Read from the sources themselves, so it cannot be forgotten.
+
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const src = join(root, 'src');
+
+const mayImport: Record<string, readonly string[]> = {
+  wasm: [],
+  patch: ['wasm'],
+  prepare: ['patch', 'wasm'],
+  build: ['prepare', 'patch', 'wasm'],
+  runtime: ['patch', 'wasm'],
+  host: ['runtime', 'patch', 'wasm'],
+  control: ['host', 'runtime', 'patch', 'wasm'],
+  cli: ['control', 'host', 'runtime', 'build', 'prepare', 'patch', 'wasm'],
+};
+
+/** Packages a room may use. A room that is not named uses none: what runs inside other people's programs stays free of them. */
+const packages: Record<string, readonly string[]> = {
+  wasm: ['@webassemblyjs/wasm-parser'],
+  prepare: ['binaryen', 'env-paths', 'write-file-atomic'],
+  build: ['binaryen', 'wabt', '@yowasp/clang'],
+  control: ['vscode-jsonrpc', 'valibot'],
+  cli: ['commander', 'cli-table3', 'yocto-spinner', 'ms', 'pretty-bytes'],
+};
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  /** Loaded when the importing file is: neither `import type` nor `import()`. */
+  readonly eager: boolean;
+}
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts'));
+const imports = files.flatMap((from): Import[] => {
+  const text = readFileSync(join(src, from), 'utf8');
+  const statements = [...text.matchAll(/^(?:import|export)\s(type\s)?[^;]*?from '([^']+)'/gm)];
+  const calls = [...text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)];
+  const one = (specifier: string, eager: boolean): Import => ({
+    from,
+    to: specifier.startsWith('.') ? relative(src, resolve(src, dirname(from), specifier)) : specifier,
+    eager,
+  });
+  return [...statements.map((s) => one(s[2] ?? '', s[1] === undefined)), ...calls.map((c) => one(c[1] ?? '', false))];
+});
+
+const roomOf = (file: string): string | undefined => (file.includes('/') ? file.split('/')[0] : undefined);
+const isLocal = (to: string): boolean => to.endsWith('.ts');
+const packageOf = (to: string): string => to.split('/').slice(0, to.startsWith('@') ? 2 : 1).join('/');
+
+describe('the rooms', () => {
+  test('are the ones that docs/architecture.md names', () => {
+    const rooms = readdirSync(src, { withFileTypes: true }).filter((e) => e.isDirectory());
+    expect(rooms.map((r) => r.name).sort()).toEqual(Object.keys(mayImport).sort());
+    const doc = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+    for (const room of rooms) expect(doc).toContain(`\`src/${room.name}\``);
+  });
+
+  test('import downwards only, and each other through index.ts', () => {
+    const wrong = imports.filter(({ from, to }) => {
+      const [here, there] = [roomOf(from), roomOf(to)];
+      if (!isLocal(to) || here === undefined || here === there) return false;
+      if (there === undefined) return to !== 'errors.ts' && to !== 'version.ts';
+      const entry = to === `${there}/index.ts` || to === 'wasm/second-reader.ts';
+      return !mayImport[here]?.includes(there) || !entry;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('use only the packages that are theirs', () => {
+    const wrong = imports.filter(({ from, to }) => {
+      if (isLocal(to) || to.startsWith('node:')) return false;
+      return !packages[roomOf(from) ?? '']?.includes(packageOf(to));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('hold no import cycle', () => {
+    const next = Map.groupBy(
+      imports.filter((i) => isLocal(i.to) && i.eager),
+      (i) => i.from,
+    );
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): string | undefined => {
+      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].join(' -> ');
+      if (done.has(file)) return undefined;
+      for (const { to } of next.get(file) ?? []) {
+        const cycle = visit(to, [...path, file]);
+        if (cycle !== undefined) return cycle;
+      }
+      done.add(file);
+      return undefined;
+    };
+    expect(files.map((f) => visit(f, [])).filter((c) => c !== undefined)).toEqual([]);
+  });
+
+  test('hold no file of more than 400 lines', () => {
+    const long = files.filter((f) => readFileSync(join(src, f), 'utf8').split('\n').length > 401);
+    expect(long).toEqual([]);
+  });
+});
+
+describe('importing the runtime', () => {
+  test('loads no package at all', () => {
+    const script = `
+      import { registerHooks } from 'node:module';
+      const loaded = [];
+      registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });
+      await import(${JSON.stringify(join(src, 'index.ts'))});
+      console.log(JSON.stringify(loaded));`;
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', cwd: root });
+    const loaded = JSON.parse(out) as string[];
+    expect(loaded.filter((url) => url.includes('/src/')).length).toBeGreaterThan(10);
+    expect(loaded.filter((url) => url.includes('node_modules'))).toEqual([]);
+    expect(loaded.filter((url) => /\/src\/(prepare|build|control|cli)\//.test(url))).toEqual([]);
+  });
+});
