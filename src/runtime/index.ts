@@ -1,1 +1,5 @@
+// Inside the program: programs, instances, slots, transitions. Free of dependencies, since it lives in other people's processes.
+
 export * from './operations.ts';
+export { type AdoptOptions, describeTransition, type InstanceHandle, Patcher } from './patcher.ts';
+export type { Transition, TransitionState } from './transition.ts';

@@ -1,0 +1,3 @@
+// Where instances come from.
+
+export { defaultPatcher, type Instantiated, type InstantiateOptions, instantiate } from './instantiate.ts';

@@ -1,0 +1,94 @@
+// A program: all instances of one prepared module (one build id) that live in this thread, and the patches on it.
+
+import { WgraftError } from '../errors.ts';
+import {
+  readSlotMap,
+  type SlotMap,
+  type SlotMapFunction,
+  showFunction,
+  slotsSection,
+} from '../patch/index.ts';
+import { buildIdSection, type FuncIndex, Reader } from '../wasm/index.ts';
+import { Instance } from './instance.ts';
+import type { LoadedPatch } from './loaded-patch.ts';
+import type { PatchStatus } from './operations.ts';
+
+/** A patch on a program. Its state moves applying -> applied -> reverting -> (gone), and back on a reversal. */
+export interface PatchRecord {
+  readonly patch: LoadedPatch;
+  state: PatchStatus['state'];
+}
+
+export class Program {
+  readonly name: string;
+  /** Hex. */
+  readonly buildId: string;
+  /** Grows by one with every transition begun. */
+  universe = 0;
+  /** The patch stack, the last one wins. */
+  stack: PatchRecord[] = [];
+
+  readonly #module: WebAssembly.Module;
+  readonly #instances = new Set<WeakRef<Instance>>();
+  #map: SlotMap | undefined;
+  #functions: ReadonlyMap<FuncIndex, SlotMapFunction> | undefined;
+
+  constructor(name: string, buildId: string, module: WebAssembly.Module) {
+    this.name = name;
+    this.buildId = buildId;
+    this.#module = module;
+  }
+
+  /** Read when it is first asked for: most programs are never patched. */
+  get map(): SlotMap {
+    this.#map ??= readSlotMap(section(this.#module, slotsSection, this.name));
+    return this.#map;
+  }
+
+  function(index: FuncIndex): SlotMapFunction | undefined {
+    this.#functions ??= new Map(this.map.functions.map((f) => [f.index, f]));
+    return this.#functions.get(index);
+  }
+
+  nameOf(index: FuncIndex): string {
+    return showFunction(this.function(index) ?? { index, name: undefined });
+  }
+
+  /** The patches whose functions belong to the universe that a commit leads to, bottom first. */
+  get effective(): LoadedPatch[] {
+    return this.stack.filter((r) => r.state !== 'reverting').map((r) => r.patch);
+  }
+
+  add(
+    instance: WebAssembly.Instance,
+    imports: WebAssembly.Imports,
+    id: number,
+  ): { instance: Instance; ref: WeakRef<Instance> } {
+    const added = new Instance(id, this, instance, imports);
+    const ref = new WeakRef(added);
+    this.#instances.add(ref);
+    return { instance: added, ref };
+  }
+
+  remove(ref: WeakRef<Instance>): void {
+    this.#instances.delete(ref);
+  }
+
+  /** The live instances, oldest first. */
+  get instances(): Instance[] {
+    return [...this.#instances].flatMap((ref) => ref.deref() ?? []);
+  }
+}
+
+/** The build id of a prepared module, hex. @throws WGRAFT_ERR_NOT_PREPARED */
+export function programId(module: WebAssembly.Module): string {
+  section(module, slotsSection, 'the module');
+  const r = new Reader(section(module, buildIdSection, 'the module'));
+  return Buffer.from(r.take(r.u32(), 'build id')).toString('hex');
+}
+
+function section(module: WebAssembly.Module, name: string, what: string): Uint8Array {
+  const [found] = WebAssembly.Module.customSections(module, name);
+  if (found === undefined) throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what });
+  return new Uint8Array(found);
+}

@@ -1,0 +1,86 @@
+// The reserved exports of one instance, behind names: slot words, the slot table, the program's functions and memories.
+
+import { preparedExports, reservedExport } from '../patch/index.ts';
+import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
+
+/** Place in the slot table. 0 is scratch and, as a slot word, the NOP. */
+export type SlotEntry = number;
+
+export class SlotTable {
+  readonly #exports: WebAssembly.Exports;
+  readonly #table: WebAssembly.Table;
+  readonly #bypass: WebAssembly.Global;
+  readonly #set: (slot: number, word: number) => void;
+  readonly #fill: (entry: number, func: number) => void;
+  #free: SlotEntry[] = [];
+
+  /** `exports` are the instance's own, reserved ones included. Undefined where it is not an instance of a prepared module. */
+  static of(exports: WebAssembly.Exports): SlotTable | undefined {
+    const table = exports[preparedExports.slots];
+    const bypass = exports[preparedExports.bypass];
+    const set = exports[preparedExports.set];
+    const fill = exports[preparedExports.fill];
+    if (!(table instanceof WebAssembly.Table) || !(bypass instanceof WebAssembly.Global)) return undefined;
+    if (typeof set !== 'function' || typeof fill !== 'function') return undefined;
+    return new SlotTable(exports, table, bypass, set as SlotTable['write'], fill as SlotTable['write']);
+  }
+
+  private constructor(
+    exports: WebAssembly.Exports,
+    table: WebAssembly.Table,
+    bypass: WebAssembly.Global,
+    set: (slot: number, word: number) => void,
+    fill: (entry: number, func: number) => void,
+  ) {
+    this.#exports = exports;
+    this.#table = table;
+    this.#bypass = bypass;
+    this.#set = set;
+    this.#fill = fill;
+  }
+
+  /** Sets one slot word: 0, or an entry of the slot table. */
+  write(slot: SlotIndex, word: SlotEntry): void {
+    this.#set(slot, word);
+  }
+
+  /** No call of an original is under way while JavaScript runs here: a bypass that is still set is a stale one. */
+  clearBypass(): void {
+    this.#bypass.value = 0;
+  }
+
+  get bypass(): WebAssembly.Global {
+    return this.#bypass;
+  }
+
+  /** The program's function as a function object: with its slot in front, imported ones included. */
+  functionAt(index: FuncIndex): unknown {
+    this.#fill(0, index);
+    const found: unknown = this.#table.get(0);
+    this.#table.set(0, null);
+    return found;
+  }
+
+  /** The program's memory, table, mutable global or tag, whether it exports it or not. */
+  reserved(kind: 'memory' | 'table' | 'global' | 'tag', index: number): WebAssembly.ExportValue | undefined {
+    return this.#exports[reservedExport(kind, index)];
+  }
+
+  /** Puts functions in the slot table; nothing calls them until a slot word names their entry. @throws RangeError */
+  add(functions: readonly unknown[]): SlotEntry[] {
+    const missing = functions.length - this.#free.length;
+    if (missing > 0) {
+      const first = this.#table.grow(missing);
+      for (let i = missing - 1; i >= 0; i -= 1) this.#free.push(first + i);
+    }
+    const entries = this.#free.splice(this.#free.length - functions.length).reverse();
+    functions.forEach((f, i) => void this.#table.set(entries[i] ?? 0, f));
+    return entries;
+  }
+
+  /** Gives entries back that no slot word names any more. */
+  remove(entries: readonly SlotEntry[]): void {
+    for (const entry of entries) this.#table.set(entry, null);
+    this.#free.push(...entries);
+  }
+}
