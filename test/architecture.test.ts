@@ -81,10 +81,8 @@ describe('the rooms', () => {
   });
 
   test('hold no import cycle', () => {
-    const next = Map.groupBy(
-      imports.filter((i) => isLocal(i.to) && i.eager),
-      (i) => i.from,
-    );
+    const next = new Map<string, Import[]>();
+    for (const i of imports) if (isLocal(i.to) && i.eager) next.set(i.from, [...(next.get(i.from) ?? []), i]);
     const done = new Set<string>();
     const visit = (file: string, path: readonly string[]): string | undefined => {
       if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].join(' -> ');

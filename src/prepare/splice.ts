@@ -88,7 +88,9 @@ function changedSections(job: Job): Map<number, Uint8Array> {
     ],
     [
       sectionIds.function,
-      appendTo(m, sectionIds.function, functions.length, (w) => functions.forEach((f) => w.u32(f.type))),
+      appendTo(m, sectionIds.function, functions.length, (w) => {
+        for (const f of functions) w.u32(f.type);
+      }),
     ],
     [sectionIds.table, tableSection(m)],
     [sectionIds.global, globalSection(job)],
