@@ -46,12 +46,19 @@ const imports = files.flatMap((from): Import[] => {
     to: specifier.startsWith('.') ? relative(src, resolve(src, dirname(from), specifier)) : specifier,
     eager,
   });
-  return [...statements.map((s) => one(s[2] ?? '', s[1] === undefined)), ...calls.map((c) => one(c[1] ?? '', false))];
+  return [
+    ...statements.map((s) => one(s[2] ?? '', s[1] === undefined)),
+    ...calls.map((c) => one(c[1] ?? '', false)),
+  ];
 });
 
 const roomOf = (file: string): string | undefined => (file.includes('/') ? file.split('/')[0] : undefined);
 const isLocal = (to: string): boolean => to.endsWith('.ts');
-const packageOf = (to: string): string => to.split('/').slice(0, to.startsWith('@') ? 2 : 1).join('/');
+const packageOf = (to: string): string =>
+  to
+    .split('/')
+    .slice(0, to.startsWith('@') ? 2 : 1)
+    .join('/');
 
 describe('the rooms', () => {
   test('are the ones that docs/architecture.md names', () => {
@@ -111,7 +118,10 @@ describe('importing the runtime', () => {
       registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });
       await import(${JSON.stringify(join(src, 'index.ts'))});
       console.log(JSON.stringify(loaded));`;
-    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', cwd: root });
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      cwd: root,
+    });
     const loaded = JSON.parse(out) as string[];
     expect(loaded.filter((url) => url.includes('/src/')).length).toBeGreaterThan(10);
     expect(loaded.filter((url) => url.includes('node_modules'))).toEqual([]);

@@ -2,4 +2,6 @@
 
 export * from './layout.ts';
 export * from './manifest.ts';
+export { isPatchName, readManifest, writeManifest } from './manifest-json.ts';
+export { type PatchFile, patchSizeLimitBytes, readPatch, writePatch } from './patch-file.ts';
 export * from './slot-map.ts';

@@ -23,3 +23,8 @@ export const patchDataExport = '__wgraft_data';
 
 /** Import module names of a patch that wgraft builds; the manifest, not these names, says what they resolve to. */
 export const patchImportModule = 'target';
+
+/** Export of a patch: its function for entry `table_base + index` of the program's table 0. */
+export function patchTableExport(index: number): string {
+  return `${reservedPrefix}table_${index}`;
+}

@@ -33,7 +33,7 @@ export type ImportSource =
   /** An i32 global (mutable) holding the place of the program's function in its table 0; it is put there if it has none. */
   | { readonly from: 'function-address'; readonly index: FuncIndex }
   /** An import that the host gave the program, or, where `module.name` is new, must give the patch. */
-  | { readonly from: 'host'; readonly module: string; readonly name: string };
+  | { readonly from: 'host'; readonly host: { readonly module: string; readonly name: string } };
 
 export type PatchImport = ImportSource & {
   readonly module: string;

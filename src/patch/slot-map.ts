@@ -37,6 +37,7 @@ export interface SlotMapFunction {
   readonly index: FuncIndex;
   /** Index in the original module. */
   readonly original: FuncIndex;
+  /** From the name section, else the name it is exported under. */
   readonly name: string | undefined;
   /** `(i32, i32) -> i32` */
   readonly type: string;

@@ -126,6 +126,7 @@ async function rewrite(
 
 function slotMap(m: WasmModule, plan: Plan, how: { policy: SlotPolicy; engine: Engine }): SlotMap {
   const names = readFunctionNames(m.bytes, m.sections);
+  const exported = new Map(m.exports.filter((e) => e.kind === 'func').map((e) => [e.index, e.name]));
   const ownId = readBuildId(m.bytes, m.sections);
   const header: SlotMapHeader = {
     tool: `wgraft ${version}`,
@@ -137,7 +138,7 @@ function slotMap(m: WasmModule, plan: Plan, how: { policy: SlotPolicy; engine: E
   const functions = plan.functions.map((f) => ({
     index: f.moved,
     original: f.index,
-    name: names.get(f.index),
+    name: names.get(f.index) ?? exported.get(f.index),
     type: showFuncType(funcType(m, f.index)),
     slot: f.slot,
     reason: f.reason,
