@@ -13,8 +13,11 @@ const returning = (name: string, value: number): string =>
 
 /** The host's `pause`, which a test fills in. */
 function host(): { imports: WebAssembly.Imports; onPause: (act: () => void) => void } {
-  let act = (): void => {};
-  return { imports: { env: { pause: () => act() } }, onPause: (next) => void (act = next) };
+  const pause = { act: (): void => {} };
+  const onPause = (act: () => void): void => {
+    pause.act = act;
+  };
+  return { imports: { env: { pause: () => pause.act() } }, onPause };
 }
 
 const states = (app: Story): number[] =>
