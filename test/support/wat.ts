@@ -24,7 +24,7 @@ const features = [
 
 // The .d.ts is not what the package has at run time (libs.md): its Features are numbers under these names.
 const mask = features.reduce(
-  (all, name) => all | (binaryen.Features as unknown as Record<string, number>)[name as string],
+  (all, name) => all | ((binaryen.Features as unknown as Record<string, number>)[name] ?? 0),
   0,
 );
 
@@ -32,6 +32,7 @@ const mask = features.reduce(
 export function wat(text: string): Uint8Array<ArrayBuffer> {
   binaryen.setDebugInfo(true);
   const module = binaryen.parseText(text);
+
   try {
     module.setFeatures(mask);
     return module.emitBinary() as Uint8Array<ArrayBuffer>;

@@ -351,7 +351,7 @@ describe('a patch that cannot be staged', () => {
     const others = [await app.another(memory(1)), await app.another(memory(2))];
     app.log();
     const withData = `(module
-      (import "target" "#memory0" (memory 1))
+      (import "target" "#0" (memory 1))
       (import "patch" "memory_base" (global $base i32))
       (data (global.get $base) "A")
       (func (export "first") (result i32) (i32.load8_u (global.get $base))))`;
