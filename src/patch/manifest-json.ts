@@ -35,7 +35,7 @@ export function readManifest(payload: Uint8Array): Manifest {
   } catch {
     refuse('the manifest is not JSON');
   }
-  const f = fields(json, 'manifest', [
+  const f = fields(json, 'top level', [
     'format',
     'name',
     'target',

@@ -13,11 +13,16 @@ import { slotsSection } from './layout.ts';
 export const slotPolicies = ['all', 'auto', 'entry'] as const;
 export type SlotPolicy = (typeof slotPolicies)[number];
 
-export type Engine = 'splice' | 'binaryen';
+export const engines = ['splice', 'binaryen'] as const;
+export type Engine = (typeof engines)[number];
 
 /** Why a function has no slot: not marked by the compiler, small leaf, inner function under `entry`, body at V8's limit. */
 export const slotlessReasons = ['', 'notrace', 'leaf', 'inner', 'too-large'] as const;
 export type SlotlessReason = Exclude<(typeof slotlessReasons)[number], ''>;
+
+/** Of what the body hashes are: the bytes as they are, or with each relocated field replaced by what it stands for. */
+export const hashKinds = ['plain', 'relocated'] as const;
+export type HashKind = (typeof hashKinds)[number];
 
 export interface SlotMapHeader {
   /** Name and version of the tool that prepared the module. */
@@ -30,6 +35,7 @@ export interface SlotMapHeader {
   readonly original: string;
   /** The original module's own build id, in hex, where it had one. */
   readonly originalBuildId?: string;
+  readonly hash: HashKind;
 }
 
 export interface SlotMapFunction {
@@ -43,7 +49,7 @@ export interface SlotMapFunction {
   readonly type: string;
   readonly slot: SlotIndex | undefined;
   readonly reason: SlotlessReason | undefined;
-  /** SHA-256 of the original body, 32 bytes. */
+  /** SHA-256 of the original body, 32 bytes; `SlotMapHeader.hash` says over what. */
   readonly hash: Uint8Array;
 }
 
@@ -83,16 +89,45 @@ export function readSlotMap(payload: Uint8Array): SlotMap {
   const types = r.vector('types', () => r.name());
   const functions = r.vector('functions', () => readFunction(r, types), 38);
   r.finish('slot map');
+  checkOrder(functions, r);
   return { ...header, functions };
 }
 
 function readHeader(r: Reader): SlotMapHeader {
   const start = r.at;
+  const text = r.name();
   try {
-    return JSON.parse(r.name()) as SlotMapHeader;
+    const header: unknown = JSON.parse(text);
+    if (isHeader(header)) return header;
   } catch {
-    return r.fail('the slot map header is not JSON', start);
+    // Said below.
   }
+  return r.fail('the slot map header is not what prepare writes', start);
+}
+
+function isHeader(value: unknown): value is SlotMapHeader {
+  if (typeof value !== 'object' || value === null) return false;
+  const { tool, engine, policy, fentry, original, originalBuildId, hash }: Record<string, unknown> = {
+    ...value,
+  };
+  return (
+    typeof tool === 'string' &&
+    engines.some((e) => e === engine) &&
+    slotPolicies.some((p) => p === policy) &&
+    ['string', 'undefined'].includes(typeof fentry) &&
+    typeof original === 'string' &&
+    ['string', 'undefined'].includes(typeof originalBuildId) &&
+    hashKinds.some((k) => k === hash)
+  );
+}
+
+/** Functions stand in the order of their index, none left out, and so do slots: the runtime counts on it. */
+function checkOrder(functions: readonly SlotMapFunction[], r: Reader): void {
+  let slots = 0;
+  functions.forEach((f, i) => {
+    if (f.index !== (functions[0]?.index ?? 0) + i) r.fail(`slot map: function ${f.index} is out of order`);
+    if (f.slot !== undefined && f.slot !== slots++) r.fail(`slot map: slot ${f.slot} is out of order`);
+  });
 }
 
 function readFunction(r: Reader, types: readonly string[]): SlotMapFunction {

@@ -38,12 +38,15 @@ export const op = {
   f64Const: 0x44,
   i32Eqz: 0x45,
   i32Eq: 0x46,
+  i32Add: 0x6a,
   i32And: 0x71,
+  i32Shl: 0x74,
   i32ShrU: 0x76,
   refNull: 0xd0,
   refFunc: 0xd2,
   memoryInit: 0xfc0008,
   memoryCopy: 0xfc000a,
+  memoryFill: 0xfc000b,
   tableInit: 0xfc000c,
 } as const;
 
@@ -164,8 +167,7 @@ function plain(r: Reader, i: Instruction, byte: number): void {
       r.s32();
       return;
     case 0x42:
-      r.s64();
-      return;
+      return r.skip64(true);
     case 0x43:
       return r.skip(4);
     case 0x44:
@@ -197,10 +199,10 @@ function tryTable(r: Reader): void {
 
 function memarg(r: Reader): void {
   if (r.u32() & 0x40) r.u32();
-  r.u64();
+  r.skip64(false);
 }
 
-/** How many index immediates each GC instruction has; -1 = see below. */
+/** How many index immediates the GC instructions 0 to 19 have. */
 const gcIndices = [1, 1, 2, 2, 2, 2, 1, 1, 2, 2, 2, 1, 1, 1, 1, 0, 1, 2, 2, 2];
 
 function gc(r: Reader, i: Instruction, number: number): void {

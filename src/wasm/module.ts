@@ -60,6 +60,9 @@ export interface ElementSegment extends Range {
   readonly table: TableIndex;
   /** The offset expression of an active segment, with its `end`. */
   readonly offset: Range | undefined;
+  /** The vector of its entries, count included: function indices, or constant expressions. */
+  readonly entries: Range;
+  readonly expressions: boolean;
   /** The functions it names, in order; undefined stands for an entry that names none (ref.null, a global). */
   readonly functions: readonly (FuncIndex | undefined)[];
 }
@@ -96,7 +99,8 @@ export interface WasmModule {
 }
 
 const kinds: readonly ExternKind[] = ['func', 'table', 'memory', 'global', 'tag'];
-const exportLimit = 1_000_000;
+/** V8's limit on everything that a module declares. Beyond it a file is not worth the memory that reading it takes. */
+const mostDeclared = 1_000_000;
 
 /** Reads a module's declarations. @throws WGRAFT_ERR_WASM_MALFORMED with the byte offset */
 export function readModule(bytes: Uint8Array): WasmModule {
@@ -110,9 +114,9 @@ export function readModule(bytes: Uint8Array): WasmModule {
     return result;
   };
   const list = <T>(id: number, what: string, read: (r: Reader) => T): T[] =>
-    payload(id, (r) => r.vector(what, () => read(r)), []);
+    payload(id, (r) => r.vector(what, () => read(r), 1, mostDeclared), []);
 
-  const types = payload(sectionIds.type, readTypes, []);
+  const types = payload(sectionIds.type, (r) => readTypes(r, mostDeclared), []);
   const imports = list(sectionIds.import, 'imports', readImport);
   const of = <K extends ExternKind>(kind: K): Extract<Import, { kind: K }>[] =>
     imports.filter((i): i is Extract<Import, { kind: K }> => i.kind === kind);
@@ -167,7 +171,6 @@ function check(m: WasmModule): void {
     global: m.globals.length,
     tag: m.tags.length,
   };
-  if (m.exports.length > exportLimit) r.fail(`${m.exports.length} exports`, 8);
   for (const e of m.exports) {
     if (e.index >= spaces[e.kind])
       r.fail(`export "${e.name}" names ${e.kind} ${e.index}, which does not exist`, 8);
@@ -292,9 +295,11 @@ function readElement(r: Reader): ElementSegment {
     if (expressions) readValType(r);
     else if (r.u8() !== 0) r.fail('unknown element kind', r.at - 1);
   }
+  const vector = r.at;
   const functions = r.vector('elements', () => (expressions ? readElementExpression(r) : r.u32()));
   const mode = active ? 'active' : flags & 2 ? 'declarative' : 'passive';
-  return { mode, table, offset, functions, start, end: r.at };
+  const entries = { start: vector, end: r.at };
+  return { mode, table, offset, expressions, functions, entries, start, end: r.at };
 }
 
 function readElementExpression(r: Reader): FuncIndex | undefined {

@@ -1,18 +1,27 @@
 // The `name` section: function names, and moving all function-indexed names when function indices move.
 
-import type { FuncIndex } from './indices.ts';
+import type { FuncIndex, GlobalIndex } from './indices.ts';
 import { Reader } from './reader.ts';
 import { findCustom, type Section, sectionReader } from './sections.ts';
 import { Writer } from './writer.ts';
 
-const subsections = { module: 0, functions: 1, locals: 2, labels: 3 } as const;
+const subsections = { module: 0, functions: 1, locals: 2, labels: 3, globals: 7 } as const;
 
 /**
  * Function names by index. A damaged name section gives the names read so far: a module with one is still valid.
  * Names need not be unique.
  */
 export function readFunctionNames(bytes: Uint8Array, sections: readonly Section[]): Map<FuncIndex, string> {
-  const names = new Map<FuncIndex, string>();
+  return readNames(bytes, sections, subsections.functions);
+}
+
+/** Global names by index; damaged names as in `readFunctionNames`. */
+export function readGlobalNames(bytes: Uint8Array, sections: readonly Section[]): Map<GlobalIndex, string> {
+  return readNames(bytes, sections, subsections.globals);
+}
+
+function readNames(bytes: Uint8Array, sections: readonly Section[], wanted: number): Map<number, string> {
+  const names = new Map<number, string>();
   const section = findCustom(sections, 'name');
   if (section === undefined) return names;
   const r = sectionReader(bytes, section);
@@ -20,7 +29,7 @@ export function readFunctionNames(bytes: Uint8Array, sections: readonly Section[
     while (!r.done) {
       const id = r.u8();
       const body = r.sub(r.u32(), 'name subsection');
-      if (id === subsections.functions) body.vector('names', () => names.set(body.u32(), body.name()), 2);
+      if (id === wanted) body.vector('names', () => names.set(body.u32(), body.name()), 2);
     }
   } catch {
     // The specification asks that malformed names are ignored.
@@ -50,9 +59,8 @@ export function moveFunctionNames(
         const to = move(index);
         return to === undefined ? [] : [[to, name] as const];
       });
-      const inner = new Writer(size + 64).vector([...moved, ...added], ([index, name]) =>
-        inner.u32(index).name(name),
-      );
+      const inner = new Writer(size + 64);
+      inner.vector([...moved, ...added], ([index, name]) => inner.u32(index).name(name));
       out.section(id, inner.view());
     } else if (id === subsections.locals || id === subsections.labels) {
       out.section(id, moveIndirect(body, move));

@@ -3,7 +3,7 @@
 
 import { WgraftError } from '../errors.ts';
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class Reader {
   readonly bytes: Uint8Array;
@@ -39,31 +39,37 @@ export class Reader {
   /** An unsigned LEB128 of at most 32 bits. */
   u32(): number {
     const start = this.at;
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    let value = this.u8();
+    if (value < 0x80) return value;
+    value &= 0x7f;
+    for (let shift = 7; shift < 28; shift += 7) {
       const byte = this.u8();
-      if (shift === 28 && byte > 0x0f) this.fail('LEB128 does not fit 32 bits', start);
-      value += (byte & 0x7f) * 2 ** shift;
+      value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
-    return this.fail('LEB128 does not fit 32 bits', start);
+    const last = this.u8();
+    if (last > 0x0f) this.fail('LEB128 does not fit 32 bits', start);
+    return value + last * 0x10000000;
   }
 
   /** An unsigned LEB128 of at most 64 bits. */
   u64(): bigint {
-    return BigInt.asUintN(64, this.#wide('LEB128 does not fit 64 bits', false));
+    return BigInt.asUintN(64, this.#wide(false));
   }
 
   /** A signed LEB128 of at most 32 bits (33 for heap and block types, which also fit a number). */
   s33(): number {
     const start = this.at;
     let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.u8();
-      value += (byte & 0x7f) * 2 ** shift;
+      value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return byte & 0x40 ? value - 2 ** (shift + 7) : value;
     }
-    return this.fail('signed LEB128 does not fit 33 bits', start);
+    const last = this.u8();
+    // Bits 0 to 3 belong to the value, bit 4 is its sign, bits 5 and 6 have to repeat it.
+    if (last > 0x0f && (last < 0x70 || last > 0x7f)) this.fail('signed LEB128 does not fit 33 bits', start);
+    return value + (last > 0x0f ? last - 0x80 : last) * 0x10000000;
   }
 
   s32(): number {
@@ -74,32 +80,41 @@ export class Reader {
   }
 
   s64(): bigint {
-    return BigInt.asIntN(64, this.#wide('signed LEB128 does not fit 64 bits', true));
+    return BigInt.asIntN(64, this.#wide(true));
   }
 
-  #wide(what: string, signed: boolean): bigint {
+  /** Passes over a LEB128 of at most 64 bits, unsigned or signed: cheaper than reading it. */
+  skip64(signed: boolean): void {
     const start = this.at;
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.u8();
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return signed && byte & 0x40 ? value - (1n << (shift + 7n)) : value;
-    }
-    return this.fail(what, start);
+    for (let i = 0; i < 9; i += 1) if (this.u8() < 0x80) return;
+    const last = this.u8();
+    if (last === 0 || last === (signed ? 0x7f : 1)) return;
+    this.fail(`${signed ? 'signed ' : ''}LEB128 does not fit 64 bits`, start);
   }
 
-  /** The length of a vector whose elements take at least `least` bytes each. */
-  count(what: string, least = 1): number {
+  #wide(signed: boolean): bigint {
+    const start = this.at;
+    this.skip64(signed);
+    let value = 0n;
+    for (let i = this.at - 1; i >= start; i -= 1) value = (value << 7n) | BigInt((this.bytes[i] ?? 0) & 0x7f);
+    return signed && (this.bytes[this.at - 1] ?? 0) & 0x40
+      ? value - (1n << BigInt(7 * (this.at - start)))
+      : value;
+  }
+
+  /** The length of a vector whose elements take at least `least` bytes each and which has `most` of them at most. */
+  count(what: string, least = 1, most: number = Number.POSITIVE_INFINITY): number {
     const start = this.at;
     const count = this.u32();
+    if (count > most) this.fail(`${what}: ${count} of them, engines take ${most}`, start);
     if (count * least > this.left)
       this.fail(`${what}: ${count} of them do not fit the ${this.left} bytes left`, start);
     return count;
   }
 
   /** Reads `count` elements one by one. */
-  vector<T>(what: string, read: (index: number) => T, least = 1): T[] {
-    const count = this.count(what, least);
+  vector<T>(what: string, read: (index: number) => T, least = 1, most?: number): T[] {
+    const count = this.count(what, least, most);
     const items: T[] = [];
     for (let i = 0; i < count; i += 1) items.push(read(i));
     return items;

@@ -28,6 +28,15 @@ const numeric: Record<number, string> = {
   119: 'i16',
 };
 
+/** The bytes of the types that are numbers or vectors. */
+export const numberTypes: Readonly<Record<ValType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
+
 const abstractHeap: Record<number, string> = {
   112: 'func',
   111: 'extern',
@@ -58,7 +67,7 @@ export function readHeapType(r: Reader): string {
   const start = r.at;
   const value = r.s33();
   if (value >= 0) return `$${value}`;
-  return abstractHeap[value & 0x7f] ?? r.fail(`unknown heap type ${value}`, start);
+  return abstractHeap[value + 0x80] ?? r.fail(`unknown heap type ${value}`, start);
 }
 
 export function readValType(r: Reader): ValType {
@@ -73,14 +82,14 @@ export function readValType(r: Reader): ValType {
   return shorthand[heap] ?? `${heap}ref`;
 }
 
-/** Reads the payload of a type section. */
-export function readTypes(r: Reader): TypeEntry[] {
+/** Reads the payload of a type section: `most` types, members of recursion groups counted. */
+export function readTypes(r: Reader, most: number): TypeEntry[] {
   const types: TypeEntry[] = [];
-  const groups = r.count('types');
+  const groups = r.count('types', 1, most);
   for (let i = 0; i < groups; i += 1) {
     if (r.bytes[r.at] === 0x4e) {
       r.u8();
-      r.vector('recursion group', () => types.push(readSubType(r)));
+      r.vector('recursion group', () => types.push(readSubType(r)), 1, most - types.length);
     } else {
       types.push(readSubType(r));
     }

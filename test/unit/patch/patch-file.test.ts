@@ -1,0 +1,196 @@
+// A patch file is read back as it was written, and nothing that could touch a program behind the manifest's back is read.
+
+import { describe, expect, test } from 'vitest';
+import { WgraftError } from '../../../src/errors.ts';
+import {
+  type Manifest,
+  patchSection,
+  patchSizeLimitBytes,
+  readManifest,
+  readPatch,
+  writePatch,
+} from '../../../src/patch/index.ts';
+import { findCustom, readDylink, readSections } from '../../../src/wasm/index.ts';
+import { wat } from '../../support/wat.ts';
+
+const tool = { name: 'wgraft', version: '0.0.0' };
+const text = `(module
+  (import "target" "memory" (memory 0))
+  (import "target" "memory_base" (global $base i32))
+  (data $greeting "hello")
+  (func (export "replacement_1") (param i32) (result i32) (i32.add (local.get 0) (i32.load (global.get $base))))
+  (func (export "__wgraft_data") (memory.init $greeting (global.get $base) (i32.const 0) (i32.const 5))))`;
+
+const manifest: Manifest = {
+  format: 1,
+  name: 'fix-1',
+  target: { buildId: 'ab'.repeat(32), name: 'app' },
+  replaces: [
+    { index: 1, name: 'step', slot: 0, type: '(i32) -> i32', hash: 'cd'.repeat(32), export: 'replacement_1' },
+  ],
+  imports: [
+    { module: 'target', name: 'memory', from: 'memory', index: 0 },
+    { module: 'target', name: 'memory_base', from: 'memory-base' },
+  ],
+  memory: {
+    sizeBytes: 5,
+    alignBytes: 16,
+    allocator: { kind: 'function', index: 7, name: 'malloc', reason: 'it is there' },
+  },
+  metadata: { description: 'a fix', author: 'someone', cves: ['CVE-2026-1'] },
+};
+
+/** The reason for which these bytes, or this module with this manifest, are not a patch. */
+function refusal(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    if (WgraftError.is(error, 'WGRAFT_ERR_NOT_A_PATCH')) return error.details.reason;
+    throw error;
+  }
+  return 'none';
+}
+
+const written = (change: object, module = text): (() => unknown) => {
+  const bytes = wat(module);
+  return () => writePatch(bytes, { ...manifest, ...change }, tool);
+};
+
+test('what is written is read back: manifest, module, and an id that depends on every byte', () => {
+  const patch = writePatch(wat(text), manifest, tool);
+  expect(readPatch(patch.module)).toEqual(patch);
+  expect(patch.manifest).toEqual(manifest);
+  expect(WebAssembly.Module.exports(new WebAssembly.Module(patch.module)).map((e) => e.name)).toEqual([
+    'replacement_1',
+    '__wgraft_data',
+  ]);
+  expect(writePatch(wat(text), manifest, tool).id).toBe(patch.id);
+  const other = writePatch(wat(text), { ...manifest, name: 'fix-2' }, tool);
+  expect(other.id).not.toBe(patch.id);
+});
+
+test('custom sections: the manifest before producers and build id, all of them readable by other tools', () => {
+  const { module } = writePatch(wat(text), manifest, tool);
+  const sections = readSections(module);
+  expect(sections.filter((s) => s.id === 0).map((s) => s.name)).toEqual([
+    'name',
+    patchSection,
+    'producers',
+    'build_id',
+  ]);
+  expect(findCustom(sections, 'producers')).toBeDefined();
+  expect(readDylink(module, sections)).toBeUndefined();
+});
+
+describe('refused:', () => {
+  test('a file of which one byte was changed', () => {
+    const { module } = writePatch(wat(text), manifest, tool);
+    const at = Buffer.from(module).indexOf('hello');
+    module[at] = (module[at] ?? 0) ^ 1;
+    expect(refusal(() => readPatch(module))).toBe(
+      'its build id does not match its content: it is damaged or was changed',
+    );
+  });
+
+  test('200 MB of garbage, by its size alone', () => {
+    const began = performance.now();
+    expect(refusal(() => readPatch(new Uint8Array(200_000_000)))).toBe(
+      '200000000 bytes are more than a patch may have (64 MiB)',
+    );
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(patchSizeLimitBytes).toBe(64 * 1024 * 1024);
+  });
+
+  test('a module that is no patch, and bytes that are no module', () => {
+    expect(refusal(() => readPatch(wat(text)))).toBe('it has no section "wgraft.patch"');
+    expect(() => readPatch(new TextEncoder().encode('#!/bin/sh\nexit'))).toThrow(
+      expect.objectContaining({ code: 'WGRAFT_ERR_WASM_MALFORMED' }),
+    );
+  });
+
+  const start = text.replace('(func (export "__', '(start $s) (func $s) (func (export "__');
+  const active = text.replace('(data $g', '(data (global.get $base) "x") (data $g');
+  const element = text.replace('(data $g', '(table 1 funcref) (elem (i32.const 0) $s) (func $s) (data $g');
+  const parameter = text.replace(
+    '(func (export "__wgraft_data")',
+    '(func (export "__wgraft_data") (param i32)',
+  );
+  const [replaces] = manifest.replaces;
+  test.each([
+    ['a start function', written({}, start), 'it has a start function'],
+    ['an active data segment', written({}, active), 'it has an active data segment'],
+    ['an active element segment', written({}, element), 'it has an active element segment'],
+    [
+      'a data function with a parameter',
+      written({}, parameter),
+      'its export "__wgraft_data" has parameters or results',
+    ],
+    [
+      'an import that the manifest does not name',
+      written({ imports: manifest.imports.slice(1) }),
+      'its manifest does not name its import "target" "memory"',
+    ],
+    [
+      'an import that only the manifest has',
+      written({ imports: [...manifest.imports, { module: 'target', name: 'f', from: 'func', index: 3 }] }),
+      'it does not import "target" "f"',
+    ],
+    [
+      'an import named twice',
+      written({ imports: [...manifest.imports, ...manifest.imports] }),
+      'its manifest names an import twice',
+    ],
+    [
+      'an import of another kind',
+      written({
+        imports: [{ module: 'target', name: 'memory', from: 'bypass' }, ...manifest.imports.slice(1)],
+      }),
+      'its import "target" "memory" is a memory, the manifest says bypass',
+    ],
+    [
+      'a replacement that is not exported',
+      written({ replaces: [{ ...replaces, export: 'gone' }] }),
+      'it exports no function "gone"',
+    ],
+    [
+      'a replacement of another type',
+      written({ replaces: [{ ...replaces, type: '(i64) -> i32' }] }),
+      'its replacement of "step" has type (i32) -> i32, the manifest says (i64) -> i32',
+    ],
+    ['a slot replaced twice', written({ replaces: [replaces, replaces] }), 'it replaces one function twice'],
+    ['nothing replaced', written({ replaces: [] }), 'it replaces nothing'],
+    [
+      'table entries without functions',
+      written({ table: { size: 1 } }),
+      'it exports no function "__wgraft_table_0"',
+    ],
+    [
+      'more table entries than exports',
+      written({ table: { size: 4_000_000_000 } }),
+      "it has no 4000000000 functions for the program's table",
+    ],
+    [
+      'an unknown field',
+      () => readManifest(new TextEncoder().encode(JSON.stringify({ ...manifest, postApply: 'rm' }))),
+      'the manifest\'s top level has an unknown field "postApply"',
+    ],
+    [
+      'a format of the future',
+      written({ format: 2 }),
+      'the manifest has format 2, this wgraft reads format 1',
+    ],
+    ['a name with a slash', written({ name: '../x' }), 'its name is not at most 64 of A-Z a-z 0-9 . _ -'],
+    [
+      'an alignment of 3',
+      written({ memory: { ...manifest.memory, alignBytes: 3 } }),
+      "the manifest's memory.alignBytes is not a power of two up to 65536",
+    ],
+    [
+      'a build id that is none',
+      written({ target: { buildId: 'AB' } }),
+      "the manifest's target.buildId is not a SHA-256 in hex",
+    ],
+  ])('%s', (_, make, reason) => {
+    expect(refusal(make)).toBe(reason);
+  });
+});
