@@ -1,127 +1,14 @@
-// Every error that wgraft throws: one class, one table. A code, once released, never changes its meaning.
+// Every error that wgraft throws: one class; its codes are the table in error-table.ts.
 // Callers match on `code`; WgraftError.is() also knows errors of a second copy of the package.
+
+import { type Entry, errorTable, exitCodes } from './error-table.ts';
+
+export { exitCodes } from './error-table.ts';
 
 const brand = Symbol.for('wgraft.error');
 
-/** Exit codes of the command line, in the order in which `wgraft --help` prints them. */
-export const exitCodes = {
-  ok: 0,
-  failed: 1,
-  usage: 2,
-  nothingToDo: 3,
-  notPatchable: 4,
-  stalled: 5,
-  unreachable: 6,
-  internal: 70,
-} as const;
-
-interface Entry<Details> {
-  readonly message: (details: Details) => string;
-  readonly hint?: string | ((details: Details) => string | undefined);
-  readonly exit: keyof typeof exitCodes;
-}
-
-const entry = <Details>(e: Entry<Details>): Entry<Details> => e;
-const hex = (offset: number): string => `0x${offset.toString(16)}`;
-
-/** What each code's details hold, what its message says, what its hint says to do next. */
-const table = {
-  // --- the binary format ---
-  WGRAFT_ERR_WASM_MALFORMED: entry<{ what: string; offset: number }>({
-    message: (d) => `${d.what} (at offset ${hex(d.offset)})`,
-    hint: 'the file is truncated, damaged or not a core WebAssembly module',
-    exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_WASM_INVALID: entry<{ what: string; reason: string }>({
-    message: (d) => `${d.what} is not valid WebAssembly: ${d.reason}`,
-    hint: 'it must validate in this version of Node before wgraft can work with it',
-    exit: 'notPatchable',
-  }),
-  // --- prepared modules ---
-  WGRAFT_ERR_NOT_PREPARED: entry<{ what: string }>({
-    message: (d) => `${d.what} is not a prepared module`,
-    hint: 'prepare it first: wgraft prepare IN.wasm -o OUT.wasm',
-    exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_ALREADY_PREPARED: entry<{ tool: string }>({
-    message: (d) => `the module is already prepared (by ${d.tool})`,
-    hint: 'prepare the original module instead',
-    exit: 'nothingToDo',
-  }),
-  WGRAFT_ERR_SLOT_MAP_VERSION: entry<{ found: number; known: number }>({
-    message: (d) => `the slot map has version ${d.found}, this wgraft reads version ${d.known}`,
-    hint: 'prepare the module again with this version of wgraft',
-    exit: 'notPatchable',
-  }),
-
-  // --- patches ---
-  WGRAFT_ERR_NOT_A_PATCH: entry<{ reason: string }>({
-    message: (d) => `not a wgraft patch: ${d.reason}`,
-    hint: 'make one with: wgraft build --target PREPARED.wasm --replace NAME=fix.wat -o FIX.wgp',
-    exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_BUILD_ID_MISMATCH: entry<{ expected: string; found: readonly string[] }>({
-    message: (d) =>
-      `the patch is for build ${d.expected.slice(0, 12)}, ` +
-      (d.found.length === 0
-        ? 'no program runs here'
-        : `here runs ${d.found.map((f) => f.slice(0, 12)).join(', ')}`),
-    hint: 'build the patch against the prepared module that runs (wgraft inspect shows build ids)',
-    exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_FUNCTION_MISMATCH: entry<{
-    function: string;
-    what: 'body' | 'type' | 'slot';
-    expected: string;
-    found: string;
-  }>({
-    message: (d) => `the running ${d.what} of "${d.function}" is not the one that the patch was built from`,
-    hint: 'build the patch against the prepared module that runs',
-    exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_PATCH_APPLIED: entry<{ patch: string }>({
-    message: (d) => `patch "${d.patch}" is already applied`,
-    exit: 'nothingToDo',
-  }),
-  WGRAFT_ERR_PATCH_UNKNOWN: entry<{ patch: string; applied: readonly string[] }>({
-    message: (d) => `no patch "${d.patch}" is applied`,
-    hint: (d) => (d.applied.length === 0 ? 'nothing is applied' : `applied: ${d.applied.join(', ')}`),
-    exit: 'nothingToDo',
-  }),
-  WGRAFT_ERR_STAGE_FAILED: entry<{ patch: string; instance: number; reason: string }>({
-    message: (d) => `patch "${d.patch}" cannot be staged in instance ${d.instance}: ${d.reason}`,
-    hint: 'nothing was changed',
-    exit: 'failed',
-  }),
-
-  // --- transitions ---
-  WGRAFT_ERR_TRANSITION_RUNS: entry<{ program: string; patch: string }>({
-    message: (d) => `"${d.program}" is still in the transition of patch "${d.patch}"`,
-    hint: 'wait for it (wgraft status -w), or reverse it (wgraft revert)',
-    exit: 'failed',
-  }),
-  WGRAFT_ERR_TRANSITION_STALLED: entry<{
-    program: string;
-    patch: string;
-    done: number;
-    total: number;
-    functions: readonly string[];
-  }>({
-    message: (d) =>
-      `transition stalled: ${d.total - d.done} of ${d.total} instances still run ` +
-      (d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', ')),
-    hint: 'wait with `wgraft status -w`, undo with `wgraft revert`, see who blocks with `wgraft blocking -v`',
-    exit: 'stalled',
-  }),
-  WGRAFT_ERR_INTERNAL: entry<{ what: string }>({
-    message: (d) => `internal error: ${d.what}`,
-    hint: 'please report this with the module that caused it',
-    exit: 'internal',
-  }),
-} as const;
-
-export type ErrorCode = keyof typeof table;
-export type ErrorDetails<C extends ErrorCode> = (typeof table)[C] extends Entry<infer D> ? D : never;
+export type ErrorCode = keyof typeof errorTable;
+export type ErrorDetails<C extends ErrorCode> = (typeof errorTable)[C] extends Entry<infer D> ? D : never;
 
 /** What crosses the control socket. */
 export interface ErrorJson {
@@ -141,7 +28,7 @@ export class WgraftError<C extends ErrorCode = ErrorCode> extends Error {
 
   constructor(code: C, details: ErrorDetails<C>, options?: ErrorOptions) {
     // The table's type ties code and details together; TypeScript cannot see that through an index by a generic key.
-    const found = table[code] as unknown as Entry<ErrorDetails<C>>;
+    const found = errorTable[code] as unknown as Entry<ErrorDetails<C>>;
     super(found.message(details), options);
     this.code = code;
     this.details = details;
@@ -156,7 +43,7 @@ export class WgraftError<C extends ErrorCode = ErrorCode> extends Error {
 
   /** The process exit code that belongs to this error. */
   get exitCode(): number {
-    return exitCodes[table[this.code].exit];
+    return exitCodes[errorTable[this.code].exit];
   }
 
   toJSON(): ErrorJson {
@@ -172,7 +59,7 @@ export class WgraftError<C extends ErrorCode = ErrorCode> extends Error {
   /** Makes the error that `toJSON` wrote, or WGRAFT_ERR_INTERNAL where it is not one of this version's. */
   static from(json: unknown): WgraftError {
     const known = (typeof json === 'object' && json !== null ? json : {}) as Partial<ErrorJson>;
-    if (known.code !== undefined && Object.hasOwn(table, known.code)) {
+    if (known.code !== undefined && Object.hasOwn(errorTable, known.code)) {
       try {
         return new WgraftError(known.code, (known.details ?? {}) as ErrorDetails<ErrorCode>);
       } catch {
@@ -186,4 +73,25 @@ export class WgraftError<C extends ErrorCode = ErrorCode> extends Error {
 }
 
 /** All codes, for tests and docs. */
-export const errorCodes: readonly ErrorCode[] = Object.keys(table) as ErrorCode[];
+export const errorCodes: readonly ErrorCode[] = Object.keys(errorTable) as ErrorCode[];
+
+/** What a system error says to a person, without the call and the path, which the message around it names. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!('code' in error) || typeof error.code !== 'string') return error.message;
+  return systemReasons[error.code] ?? error.code;
+}
+
+const systemReasons: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EADDRINUSE: 'the address is in use',
+  ECONNREFUSED: 'no process listens there',
+  ECONNRESET: 'the connection was reset',
+  EISDIR: 'it is a folder',
+  ENOENT: 'no such file or folder',
+  ENOSPC: 'no space is left',
+  ENOTDIR: 'part of the path is not a folder',
+  EPERM: 'not permitted',
+  EPIPE: 'the connection was closed',
+  EROFS: 'the file system is read-only',
+};

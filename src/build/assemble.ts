@@ -1,0 +1,108 @@
+// Units in, a patch file out: lay them out, link what is needed, write the module and its manifest.
+
+import { WgraftError } from '../errors.ts';
+import {
+  type Manifest,
+  type MemoryNeed,
+  type PatchMetadata,
+  type Replacement,
+  writePatch,
+} from '../patch/index.ts';
+import { version } from '../version.ts';
+import { TypeTable } from '../wasm/index.ts';
+import { type AllocatorChoice, chooseAllocator } from './allocator.ts';
+import type { CompiledUnit } from './compile.ts';
+import { emit, number } from './emit.ts';
+import type { NamedImport } from './items.ts';
+import { Linker } from './link.ts';
+import { type Extent, layOut } from './link-units.ts';
+import type { ProgramData } from './program-data.ts';
+import type { ReplacedFunction } from './replaced.ts';
+import { type BuildReport, makeReport, noteDuplicates } from './report.ts';
+import type { Target } from './target.ts';
+
+export interface BuiltPatch {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly manifest: Manifest;
+  readonly report: BuildReport;
+}
+
+export interface Parts {
+  readonly target: Target;
+  readonly replaced: readonly ReplacedFunction[];
+  readonly units: readonly CompiledUnit[];
+  readonly data: ProgramData;
+  readonly name: string;
+  readonly metadata?: PatchMetadata;
+  readonly allocator?: AllocatorChoice;
+  readonly allowImports: readonly string[];
+  /** When the build began, performance.now(). */
+  readonly began: number;
+  /** What the author should know besides. */
+  readonly notes?: readonly string[];
+}
+
+/** @throws what `buildPatch` throws of layout, imports and memory */
+export async function assemble(parts: Parts): Promise<BuiltPatch> {
+  const { target, replaced, units, data, allowImports, began } = parts;
+  const types = new TypeTable();
+  const replacedIndices = new Set(replaced.map((r) => r.index));
+  const layout = layOut({ target, types, data, allowImports, replaced: replacedIndices }, units);
+  const linked = new Linker(target, types, layout.linkUnits).link();
+  const imports = number(linked.assembly);
+  const module = emit(linked.assembly, imports, types, {
+    memorySize: layout.memory.sizeBytes,
+    memoryAlignment: Math.log2(layout.memory.alignBytes),
+    tableSize: linked.tableSize,
+    tableAlignment: 0,
+  });
+  await validate(module);
+
+  const manifest: Manifest = {
+    format: 1,
+    name: parts.name,
+    target: { buildId: target.buildId },
+    replaces: replaced.map((f) => replacement(f, linked.replacements)),
+    imports: imports.map(({ module: from, name, source }: NamedImport) => ({
+      module: from,
+      name,
+      ...source,
+    })),
+    ...memoryNeed(target, layout.memory, parts.allocator),
+    ...(linked.tableSize === 0 ? {} : { table: { size: linked.tableSize } }),
+    metadata: parts.metadata ?? {},
+  };
+  const patch = writePatch(module, manifest, { name: 'wgraft', version });
+  const notes = [...(parts.notes ?? []), ...noteDuplicates(target, layout.linkUnits, linked, data)];
+  const report = makeReport(patch, replaced, linked, { notes, elapsedMs: performance.now() - began });
+  return { bytes: patch.module, manifest: patch.manifest, report };
+}
+
+function replacement(
+  f: ReplacedFunction,
+  made: readonly { readonly export: string; readonly index: number }[],
+): Replacement {
+  const { index, slot, entry } = f;
+  const hash = Buffer.from(entry.hash).toString('hex');
+  const found = made.find((r) => r.index === index)?.export ?? '';
+  return { index, name: entry.name, slot, type: entry.type, hash, export: found };
+}
+
+function memoryNeed(
+  target: Target,
+  memory: Extent,
+  choice: AllocatorChoice | undefined,
+): { memory?: MemoryNeed } {
+  if (memory.sizeBytes === 0) return {};
+  return { memory: { ...memory, allocator: chooseAllocator(target, memory.sizeBytes, choice) } };
+}
+
+/** What the parsers and the compiler let pass, the engine may still refuse: the author's mistake, or a bug of ours. */
+async function validate(module: Uint8Array<ArrayBuffer>): Promise<void> {
+  if (WebAssembly.validate(module)) return;
+  const reason = await WebAssembly.compile(module).then(
+    () => 'unknown reason',
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+  throw new WgraftError('WGRAFT_ERR_WASM_INVALID', { what: 'the patch module', reason });
+}

@@ -1,0 +1,8 @@
+// Replacement functions in, a patch out.
+
+export type { AllocatorChoice } from './allocator.ts';
+export type { BuiltPatch } from './assemble.ts';
+export { type BuildOptions, buildPatch, type ReplacementSource } from './build-patch.ts';
+export type { Source } from './compile.ts';
+export { buildPatchFromBuilds, type FromBuildsOptions } from './from-builds/build-from-builds.ts';
+export type { BuildReport, ReportedFunction } from './report.ts';

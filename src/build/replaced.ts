@@ -1,0 +1,80 @@
+// Which functions of the program a patch replaces, and what their replacements may be called in the sources.
+
+import { WgraftError } from '../errors.ts';
+import type { SlotlessReason, SlotMapFunction } from '../patch/index.ts';
+import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
+import type { Source } from './compile.ts';
+import { findFunction } from './function-reference.ts';
+import { showTargetFunction, type Target } from './target.ts';
+
+export interface ReplacedFunction {
+  readonly index: FuncIndex;
+  readonly slot: SlotIndex;
+  readonly entry: SlotMapFunction;
+  readonly name: string;
+  /** Names under which a source may define the replacement, the likeliest first. */
+  readonly labels: readonly string[];
+  /** What the replacement comes from, for messages. */
+  readonly file: string;
+}
+
+/** One whose replacement somebody wrote. */
+export interface WrittenFunction extends ReplacedFunction {
+  readonly source: Source;
+}
+
+/** @throws WGRAFT_ERR_FUNCTION_UNKNOWN, WGRAFT_ERR_FUNCTION_AMBIGUOUS, WGRAFT_ERR_SLOT_MISSING, WGRAFT_ERR_OPTION_INVALID */
+export function chooseReplacements(
+  target: Target,
+  replacements: readonly { readonly function: string; readonly source: Source }[],
+): WrittenFunction[] {
+  const chosen = replacements.map((r) => choose(target, r.function, r.source));
+  const twice = chosen.find((a, i) => chosen.findIndex((b) => b.index === a.index) !== i);
+  if (twice !== undefined) invalid(`"${twice.name}" is replaced twice`);
+  return chosen;
+}
+
+function choose(target: Target, reference: string, source: Source): WrittenFunction {
+  const index = findFunction(target, reference);
+  const entry = target.functions.get(index);
+  const name = showTargetFunction(target, index);
+  if (entry === undefined) {
+    throw new WgraftError('WGRAFT_ERR_SLOT_MISSING', {
+      function: name,
+      reason: 'it is an import of the program',
+      remedy: 'it belongs to the host; replace the functions that call it',
+    });
+  }
+  if (entry.slot === undefined) {
+    throw new WgraftError('WGRAFT_ERR_SLOT_MISSING', {
+      function: name,
+      ...slotless[entry.reason ?? 'notrace'],
+    });
+  }
+  const exported = target.module.exports.filter((e) => e.kind === 'func' && e.index === index);
+  const labels = [reference, name, ...exported.map((e) => e.name), `#${index}`];
+  return { index, slot: entry.slot, entry, name, labels: [...new Set(labels)], file: source.file, source };
+}
+
+const slotless: Readonly<Record<SlotlessReason, { reason: string; remedy: string }>> = {
+  notrace: {
+    reason: 'the compiler did not mark it with an fentry prologue',
+    remedy: 'replace the functions that call it, or build the program without no_instrument_function on it',
+  },
+  leaf: {
+    reason: 'it is a small leaf function, which the policy "auto" leaves out',
+    remedy: 'replace the functions that call it, or prepare the program with --slots all',
+  },
+  inner: {
+    reason: 'it is neither exported nor address-taken, and the policy "entry" gives no slot to others',
+    remedy: 'replace the functions that call it, or prepare the program with --slots all',
+  },
+  'too-large': {
+    reason: 'its body is as large as the engine allows, with no room for a slot',
+    remedy: 'replace the functions that call it',
+  },
+};
+
+function invalid(reason: string): never {
+  throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option: 'replacements', reason });
+}

@@ -1,0 +1,97 @@
+// What a build says of itself.
+
+import type { Manifest, MemoryNeed, PatchImport } from '../patch/index.ts';
+import { type FuncIndex, type SlotIndex, Writer } from '../wasm/index.ts';
+import type { LinkResult, LinkUnit } from './link.ts';
+import type { ProgramData } from './program-data.ts';
+import type { ReplacedFunction } from './replaced.ts';
+import type { Target } from './target.ts';
+
+export interface BuildReport {
+  /** Build id of the patch, hex. */
+  readonly id: string;
+  readonly functions: readonly ReportedFunction[];
+  /** Names of the further functions that the patch carries. */
+  readonly added: readonly string[];
+  readonly imports: readonly PatchImport[];
+  readonly memory: MemoryNeed | undefined;
+  /** How many functions of the patch get a place in the program's table. */
+  readonly tableEntries: number;
+  readonly sizeBytes: number;
+  /** What the author should know, one sentence each. */
+  readonly notes: readonly string[];
+  readonly elapsedMs: number;
+}
+
+export interface ReportedFunction {
+  readonly name: string;
+  /** Index in the prepared module. */
+  readonly index: FuncIndex;
+  readonly slot: SlotIndex;
+  readonly type: string;
+  readonly file: string;
+  /** Size of the new body. */
+  readonly sizeBytes: number;
+}
+
+export function makeReport(
+  patch: { readonly id: string; readonly manifest: Manifest; readonly module: Uint8Array },
+  replaced: readonly ReplacedFunction[],
+  linked: LinkResult,
+  more: Pick<BuildReport, 'notes' | 'elapsedMs'>,
+): BuildReport {
+  const { manifest } = patch;
+  return {
+    id: patch.id,
+    functions: replaced.map((f) => ({
+      name: f.name,
+      index: f.index,
+      slot: f.slot,
+      type: f.entry.type,
+      file: f.file,
+      sizeBytes: bodySize(linked, f.index),
+    })),
+    added: addedNames(linked),
+    imports: manifest.imports,
+    memory: manifest.memory,
+    tableEntries: linked.tableSize,
+    sizeBytes: patch.module.length,
+    ...more,
+  };
+}
+
+function bodySize(linked: LinkResult, index: FuncIndex): number {
+  const body = new Writer(256);
+  linked.replacements.find((r) => r.index === index)?.item.write(body);
+  return body.length;
+}
+
+function addedNames(linked: LinkResult): string[] {
+  const replacing = new Set(linked.replacements.map((r) => r.item));
+  return linked.assembly.functions
+    .filter((f) => !replacing.has(f) && !f.generated)
+    .map((f) => f.name ?? `function ${f.index}`);
+}
+
+/** A source that was copied from the program brings functions and data along of which the program goes on using its own. */
+export function noteDuplicates(
+  target: Target,
+  units: readonly LinkUnit[],
+  linked: LinkResult,
+  data: ProgramData,
+): string[] {
+  const notes: string[] = [];
+  const added = new Set(addedNames(linked));
+  for (const { unit, replacements } of units) {
+    for (const [index, name] of unit.names) {
+      const own = index >= unit.module.imported.func && !replacements.has(index) && added.has(name);
+      if (own && target.functionsByName.has(name))
+        notes.push(`${unit.file} brings its own "${name}"; the program's "${name}" stays as it is`);
+    }
+    for (const e of unit.kind === 'c' ? unit.module.exports : []) {
+      if (e.kind === 'global' && data.has(e.name))
+        notes.push(`${unit.file} brings its own data "${e.name}"; declare it extern to use the program's`);
+    }
+  }
+  return notes;
+}
