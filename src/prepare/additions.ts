@@ -13,6 +13,9 @@ import {
 /** Slots a setter leaf serves, and functions a passive segment holds: V8 materialises a segment when first touched. */
 export const chunkSize = 256;
 
+/** Added functions besides the setter's leaves. */
+export const fixedFunctions = 3;
+
 /** Where the additions stand in the prepared module's index spaces. */
 export interface Places {
   readonly slotTable: TableIndex;

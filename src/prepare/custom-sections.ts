@@ -1,7 +1,22 @@
 // What becomes of a kernel's custom sections: kept, rewritten to stay right, or left out because they no longer would be.
+// None of them can make a module invalid, so a damaged one is never a reason to refuse a kernel.
 
-import { buildIdSection, moveFunctionNames, Reader, type Section, Writer } from '../wasm/index.ts';
+import { WgraftError } from '../errors.ts';
+import {
+  buildIdSection,
+  findCustom,
+  moveFunctionNames,
+  producersSection,
+  Reader,
+  type Section,
+  targetFeaturesSection,
+  Writer,
+} from '../wasm/index.ts';
+import { chunkSize } from './additions.ts';
+import { writeBody } from './code-section.ts';
 import { guardOf, type Job } from './job.ts';
+import type { PlannedFunction } from './plan.ts';
+import { addFeatures, addToProducers } from './provenance.ts';
 
 const stale = /^(reloc\..*|linking|\.debug_.*|sourceMappingURL|external_debug_info)$/;
 
@@ -9,9 +24,34 @@ const stale = /^(reloc\..*|linking|\.debug_.*|sourceMappingURL|external_debug_in
 export function rewriteCustom(section: Section, job: Job): Uint8Array | undefined {
   const payload = job.m.bytes.subarray(section.payload, section.end);
   if (stale.test(section.name) || section.name === buildIdSection) return undefined;
-  if (section.name === 'name') return moveFunctionNames(payload, job.plan.move, addedNames(job));
-  if (section.name.startsWith('metadata.code.')) return moveCodeMetadata(payload, job);
+  if (section.name === 'name') return rewriteNames(payload, job);
+  if (section.name.startsWith('metadata.code.'))
+    return ifWellFormed(() => moveCodeMetadata(payload, job), undefined);
+  if (section.name === producersSection) return ifWellFormed(() => addToProducers(job.m, section), payload);
+  if (section.name === targetFeaturesSection)
+    return ifWellFormed(() => addFeatures(job.m, section, job.plan), payload);
   return payload;
+}
+
+/** Custom sections that the kernel does not have, by name. */
+export function addedCustom(job: Job): Map<string, Uint8Array> {
+  if (findCustom(job.m.sections, producersSection) !== undefined) return new Map();
+  return new Map([[producersSection, addToProducers(job.m)]]);
+}
+
+function ifWellFormed<T, Else>(rewrite: () => T, otherwise: Else): T | Else {
+  try {
+    return rewrite();
+  } catch (error) {
+    if (WgraftError.is(error, 'WGRAFT_ERR_WASM_MALFORMED')) return otherwise;
+    throw error;
+  }
+}
+
+/** Damaged names stay as they are, unless functions moved: then they could name the wrong ones. */
+function rewriteNames(payload: Uint8Array, job: Job): Uint8Array | undefined {
+  const damaged = job.plan.fentry === undefined ? payload : undefined;
+  return ifWellFormed(() => moveFunctionNames(payload, job.plan.move, addedNames(job)), damaged);
 }
 
 function addedNames({ plan, places }: Job): Map<number, string> {
@@ -20,33 +60,39 @@ function addedNames({ plan, places }: Job): Map<number, string> {
     [places.set, '__wgraft_set'],
     [places.fill, '__wgraft_fill'],
   ]);
-  for (let k = 0; k < Math.ceil(plan.slots / 256); k += 1)
+  for (let k = 0; k < Math.ceil(plan.slots / chunkSize); k += 1)
     names.set(places.firstLeaf + k, `__wgraft_set_${k}`);
   return names;
 }
 
-/**
- * Branch hints and their kin: per function, offsets from the start of its body. They move by the length of the guard.
- * Where fentry calls went away they would move by different amounts, so they are left out: hints change no behaviour.
- */
-function moveCodeMetadata(payload: Uint8Array, job: Job): Uint8Array | undefined {
-  if (job.plan.fentry !== undefined || !job.guards) return undefined;
+/** Branch hints and their kin: per function, offsets of instructions from the start of its body. */
+function moveCodeMetadata(payload: Uint8Array, job: Job): Uint8Array {
   const r = new Reader(payload);
   const out = new Writer(payload.length + 64);
-  const guard = new Writer(64);
   const count = r.count('functions');
   out.u32(count);
   for (let i = 0; i < count; i += 1) {
     const index = r.u32();
-    const planned = job.plan.functions[index - job.m.imported.func];
-    const shift = planned === undefined ? 0 : guardOf(job, planned, guard.reset()).length;
+    const planned = job.plan.functions[index - job.m.imported.func] ?? r.fail('no such function');
+    const move = offsetsIn(job, planned);
     const items = r.count('items', 2);
-    out.u32(index).u32(items);
+    out.u32(planned.moved).u32(items);
     for (let k = 0; k < items; k += 1) {
-      out.u32(r.u32() + shift);
-      const size = r.u32();
-      out.u32(size).raw(r.take(size));
+      const at = r.at;
+      out.u32(move(r.u32()) ?? r.fail('no instruction there', at));
+      out.block(r.take(r.u32()));
     }
   }
+  r.finish('code metadata');
   return out.toBytes();
+}
+
+/** Where the instructions of a body go: behind its guard, and up where calls of fentry hooks were before them. */
+function offsetsIn(job: Job, f: PlannedFunction): (offset: number) => number | undefined {
+  const guard = guardOf(job, f, new Writer(64)).length;
+  const size = f.body.end - f.body.start;
+  if (job.plan.fentry === undefined) return (offset) => (offset < size ? offset + guard : undefined);
+  const moved = new Map<number, number>();
+  writeBody(job, f, new Writer(size + guard + 64), (from, to) => moved.set(from - f.body.start, to));
+  return (offset) => moved.get(offset);
 }

@@ -12,6 +12,7 @@ import {
   type WasmModule,
   walk,
 } from '../wasm/index.ts';
+import { addressTaken, exportedFunctions } from './entries.ts';
 
 /** Names of the entry hooks: ours, clang's bare one, and gcc's and clang's with (function, call site). */
 export const fentryNames: readonly string[] = [
@@ -20,8 +21,8 @@ export const fentryNames: readonly string[] = [
   '__cyg_profile_func_enter',
 ];
 
-/** What `-finstrument-functions` adds at the other end; it marks nothing and goes away with the entry hooks. */
-const exitName = '__cyg_profile_func_exit';
+/** What `-finstrument-functions` adds at the other end; it marks nothing and goes away with its entry hook. */
+const exitOf: Readonly<Record<string, string>> = { __cyg_profile_func_enter: '__cyg_profile_func_exit' };
 
 export interface Fentry {
   /** Name of the import that marks functions. */
@@ -38,47 +39,65 @@ export interface Fentry {
  * @throws WGRAFT_ERR_FENTRY_UNUSABLE
  */
 export function findFentry(m: WasmModule, wanted: string | undefined): Fentry | undefined {
-  const names = wanted === undefined ? fentryNames : [wanted];
-  const functions = m.imports.filter((i) => i.kind === 'func');
-  const hooks = new Map<FuncIndex, number>();
+  const names = new Set(wanted === undefined ? fentryNames : [wanted]);
+  const imports = m.imports.filter((i) => i.kind === 'func');
+  const entryHooks = new Set<FuncIndex>();
+  const exits = new Set<string>();
   const removed = new Map<FuncIndex, number>();
-  functions.forEach((i, index) => {
-    const entry = i.module === 'env' && names.includes(i.name);
-    if (!entry && !(i.module === 'env' && i.name === exitName)) return;
-    const type = funcType(m, index);
-    if (entry) hooks.set(index, hookArguments(i.name, type));
-    removed.set(index, type.params.length);
+  const take = (wantedNames: ReadonlySet<string>, visit: (index: FuncIndex, name: string) => void): void => {
+    imports.forEach((i, index) => {
+      if (i.module !== 'env' || !wantedNames.has(i.name)) return;
+      removed.set(index, hookArguments(i.name, funcType(m, index)));
+      visit(index, i.name);
+    });
+  };
+  take(names, (index, name) => {
+    entryHooks.add(index);
+    const exit = exitOf[name];
+    if (exit !== undefined) exits.add(exit);
   });
-  const [first] = hooks.keys();
+  take(exits, () => {});
+  const [first] = entryHooks;
   if (first === undefined) {
     if (wanted !== undefined) unusable(wanted, 'the kernel does not import it from "env"');
     return undefined;
   }
-  const name = functions[first]?.name ?? '';
-  for (const index of removed.keys()) refuseEscape(m, index, functions[index]?.name ?? name);
-  return { name, removed, marked: findCallers(m, hooks) };
+  refuseEscape(m, removed, (index) => imports[index]?.name ?? '');
+  return { name: imports[first]?.name ?? '', removed, marked: findCallers(m, entryHooks) };
 }
 
+/** How many arguments a call of the hook has; on wasm64 the addresses have 64 bits. */
 function hookArguments(name: string, type: FuncType): number {
   const shape = showFuncType(type);
-  if (shape !== '() -> ()' && shape !== '(i32, i32) -> ()') {
+  if (!hookTypes.has(shape)) {
     unusable(name, `its type is ${shape}; an fentry hook is () -> () or (i32, i32) -> ()`);
   }
   return type.params.length;
 }
 
+const hookTypes: ReadonlySet<string> = new Set(['() -> ()', '(i32, i32) -> ()', '(i64, i64) -> ()']);
+
 /** A hook that is exported or whose address is taken cannot be taken out. */
-function refuseEscape(m: WasmModule, index: FuncIndex, name: string): void {
-  if (m.exports.some((e) => e.kind === 'func' && e.index === index)) unusable(name, 'it is exported');
-  if (m.elements.some((s) => s.functions.includes(index))) unusable(name, 'its address is taken');
-  if (m.start === index) unusable(name, 'it is the start function');
+function refuseEscape(
+  m: WasmModule,
+  removed: ReadonlyMap<FuncIndex, number>,
+  nameOf: (index: FuncIndex) => string,
+): void {
+  const escapes: [ReadonlySet<FuncIndex>, string][] = [
+    [exportedFunctions(m), 'it is exported'],
+    [addressTaken(m), 'its address is taken'],
+    [new Set(m.start === undefined ? [] : [m.start]), 'it is the start function'],
+  ];
+  for (const [functions, reason] of escapes)
+    for (const index of removed.keys()) if (functions.has(index)) unusable(nameOf(index), reason);
 }
 
-function findCallers(m: WasmModule, hooks: ReadonlyMap<FuncIndex, number>): Set<FuncIndex> {
+function findCallers(m: WasmModule, hooks: ReadonlySet<FuncIndex>): Set<FuncIndex> {
   const callers = new Set<FuncIndex>();
   m.bodies.forEach((body, i) => {
     walk(bodyReader(m.bytes, body), (instruction) => {
-      if (instruction.opcode === op.call && hooks.has(instruction.index)) callers.add(m.imported.func + i);
+      const isCall = instruction.opcode === op.call || instruction.opcode === op.returnCall;
+      if (isCall && hooks.has(instruction.index)) callers.add(m.imported.func + i);
     });
   });
   return callers;

@@ -6,12 +6,11 @@ import {
   bodyReader,
   type FuncIndex,
   op,
-  Reader,
   type SlotIndex,
   type WasmModule,
   walk,
-  walkConstant,
 } from '../wasm/index.ts';
+import { addressTaken, exportedFunctions } from './entries.ts';
 import type { Fentry } from './fentry.ts';
 
 export interface PlannedFunction {
@@ -42,7 +41,7 @@ const bodyLimit = 7_640_000;
 /** Gives out slots, in the order of function indices. */
 export function makePlan(m: WasmModule, policy: SlotPolicy, fentry: Fentry | undefined): Plan {
   const entries = findEntries(m);
-  const move = mover(fentry);
+  const move = mover(m, fentry);
   let slots: SlotIndex = 0;
   const functions = m.bodies.map((body, i): PlannedFunction => {
     const index: FuncIndex = m.imported.func + i;
@@ -67,20 +66,9 @@ function whyNone(
   return body.end - body.start <= leafBytes && isLeaf(m, body) ? 'leaf' : undefined;
 }
 
-/**
- * Exported and address-taken functions: those that something outside can call. `ref.func` in a body is legal only for
- * functions that also stand in an element segment, an export or a global, so bodies need not be read.
- */
+/** The functions that something outside can call. */
 function findEntries(m: WasmModule): Set<FuncIndex> {
-  const entries = new Set<FuncIndex>();
-  for (const e of m.exports) if (e.kind === 'func') entries.add(e.index);
-  for (const segment of m.elements) for (const f of segment.functions) if (f !== undefined) entries.add(f);
-  for (const { init } of [...m.globals, ...m.tables]) {
-    if (init === undefined) continue;
-    walkConstant(new Reader(m.bytes, init.start, init.end), (i) => {
-      if (i.opcode === op.refFunc) entries.add(i.index);
-    });
-  }
+  const entries = new Set([...exportedFunctions(m), ...addressTaken(m)]);
   if (m.start !== undefined) entries.add(m.start);
   return entries;
 }
@@ -104,8 +92,11 @@ function isLeaf(m: WasmModule, body: Body): boolean {
   return leaf;
 }
 
-function mover(fentry: Fentry | undefined): Plan['move'] {
+function mover(m: WasmModule, fentry: Fentry | undefined): Plan['move'] {
   if (fentry === undefined) return (index) => index;
-  const removed = [...fentry.removed.keys()].sort((a, b) => a - b);
-  return (index) => (removed.includes(index) ? undefined : index - removed.filter((r) => r < index).length);
+  const to: (FuncIndex | undefined)[] = [];
+  let next: FuncIndex = 0;
+  for (let index = 0; index < m.functions.length; index += 1)
+    to.push(fentry.removed.has(index) ? undefined : next++);
+  return (index) => to[index];
 }

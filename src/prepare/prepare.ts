@@ -7,27 +7,23 @@ import {
   findSlotMap,
   reservedPrefix,
   type SlotlessReason,
-  type SlotMap,
-  type SlotMapHeader,
   type SlotPolicy,
   slotlessReasons,
+  slotPolicies,
   slotsSection,
   writeSlotMap,
 } from '../patch/index.ts';
-import { version } from '../version.ts';
 import {
   buildIdSection,
-  funcType,
-  readBuildId,
-  readFunctionNames,
+  customHeader,
   readModule,
-  showFuncType,
   type WasmModule,
   type Writer,
   writeBuildId,
 } from '../wasm/index.ts';
-import { hashBody } from './body-hash.ts';
+import { describe } from './describe.ts';
 import { findFentry } from './fentry.ts';
+import { checkLimits, checkSize } from './limits.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { splice } from './splice.ts';
 
@@ -38,7 +34,11 @@ export interface PrepareOptions {
   readonly fentry?: string;
   /** Default `auto`, which is splice; docs/architecture.md says what was measured. */
   readonly engine?: Engine | 'auto';
+  /** Is told what happens now, and where that is known how much of it is done (0-1). */
+  readonly onProgress?: PrepareProgress;
 }
+
+export type PrepareProgress = (phase: string, fraction?: number) => void;
 
 export interface PrepareReport {
   /** Defined functions. */
@@ -65,27 +65,37 @@ export interface Prepared {
 /**
  * Prepares a kernel: gives its functions slots, so that they can be patched while it runs. The same input gives the same bytes.
  * @throws WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_WASM_INVALID, WGRAFT_ERR_ALREADY_PREPARED, WGRAFT_ERR_NAME_RESERVED,
- *   WGRAFT_ERR_FENTRY_UNUSABLE, WGRAFT_ERR_ENGINE_UNSUITABLE
+ *   WGRAFT_ERR_FENTRY_UNUSABLE, WGRAFT_ERR_ENGINE_UNSUITABLE, WGRAFT_ERR_LIMIT_EXCEEDED, WGRAFT_ERR_OPTION_INVALID
  */
-export async function prepare(bytes: Uint8Array, options: PrepareOptions = {}): Promise<Prepared> {
+export async function prepare(input: Uint8Array, options: PrepareOptions = {}): Promise<Prepared> {
   const began = performance.now();
+  const { onProgress = () => {} } = options;
+  checkOptions(input, options);
+  onProgress('reading');
+  const bytes = unshared(input);
   const m = readModule(bytes);
   refusePrepared(m);
-  await validate(bytes, 'the module');
+  const invalid = await findFault(bytes);
+  if (invalid !== undefined)
+    throw new WgraftError('WGRAFT_ERR_WASM_INVALID', { what: 'the module', reason: invalid });
   const fentry = findFentry(m, options.fentry);
-  const policy = options.slots ?? (fentry === undefined ? 'auto' : 'all');
-  const plan = makePlan(m, policy, fentry);
+  const plan = makePlan(m, options.slots ?? (fentry === undefined ? 'auto' : 'all'), fentry);
+  checkLimits(m, plan);
   const engine = options.engine === 'binaryen' ? 'binaryen' : 'splice';
-  const { out, dropped } = await rewrite(m, plan, engine);
-  const map = slotMap(m, plan, { policy, engine });
+  onProgress('hashing');
+  const map = writeSlotMap(describe(m, plan, engine));
+  onProgress('rewriting');
+  const { out, dropped } = await rewrite(m, plan, { engine, reserve: finishSize(map), onProgress });
+  checkSize(out.length + finishSize(map));
   const buildId = finish(out, map);
-  const prepared = out.toBytes();
-  await validate(prepared, 'the prepared module (a bug in wgraft)');
+  const prepared = out.release();
+  onProgress('checking');
+  await checkResult(prepared, engine);
   const report: PrepareReport = {
     functions: plan.functions.length,
     slots: plan.slots,
     slotless: countReasons(plan),
-    policy,
+    policy: plan.policy,
     engine,
     fentry: fentry?.name,
     dropped: dropped.filter((name) => name !== buildIdSection),
@@ -96,6 +106,26 @@ export async function prepare(bytes: Uint8Array, options: PrepareOptions = {}): 
   return { bytes: prepared, report };
 }
 
+const engines: readonly unknown[] = ['auto', 'splice', 'binaryen'];
+
+function checkOptions(input: unknown, { slots, engine, fentry }: PrepareOptions): void {
+  const invalid = (option: string, reason: string): never => {
+    throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option, reason });
+  };
+  if (!(input instanceof Uint8Array)) invalid('module', 'it must be a Uint8Array');
+  if (slots !== undefined && !slotPolicies.includes(slots))
+    invalid('slots', `"${String(slots)}" is not one of ${slotPolicies.join(', ')}`);
+  if (engine !== undefined && !engines.includes(engine))
+    invalid('engine', `"${String(engine)}" is not one of ${engines.join(', ')}`);
+  if (fentry !== undefined && typeof fentry !== 'string') invalid('fentry', 'it must be a name');
+}
+
+/** Engines take no shared memory as a module's bytes, and another thread could change it underneath. */
+function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, length } = bytes;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(bytes);
+}
+
 function refusePrepared(m: WasmModule): void {
   const map = findSlotMap(m.bytes);
   if (map !== undefined) throw new WgraftError('WGRAFT_ERR_ALREADY_PREPARED', { tool: map.tool });
@@ -103,60 +133,56 @@ function refusePrepared(m: WasmModule): void {
   if (reserved !== undefined) throw new WgraftError('WGRAFT_ERR_NAME_RESERVED', { name: reserved.name });
 }
 
-async function validate(bytes: Uint8Array, what: string): Promise<void> {
-  const source = bytes as Uint8Array<ArrayBuffer>;
-  if (WebAssembly.validate(source)) return;
+/** Why the engine refuses a module; undefined where it does not. */
+async function findFault(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
+  if (WebAssembly.validate(bytes)) return undefined;
   // validate() only says no; compiling says why.
-  const reason = await WebAssembly.compile(source).then(
+  return WebAssembly.compile(bytes).then(
     () => 'unknown reason',
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );
-  throw new WgraftError('WGRAFT_ERR_WASM_INVALID', { what, reason });
+}
+
+async function checkResult(prepared: Uint8Array<ArrayBuffer>, engine: Engine): Promise<void> {
+  const reason = await findFault(prepared);
+  if (reason === undefined) return;
+  if (engine === 'binaryen')
+    throw new WgraftError('WGRAFT_ERR_ENGINE_UNSUITABLE', { engine, reason: `it wrote ${reason}` });
+  throw new WgraftError('WGRAFT_ERR_INTERNAL', { what: `the prepared module is not valid: ${reason}` });
+}
+
+interface RewriteOptions {
+  readonly engine: Engine;
+  readonly reserve: number;
+  readonly onProgress: PrepareProgress;
 }
 
 async function rewrite(
   m: WasmModule,
   plan: Plan,
-  engine: Engine,
+  { engine, reserve, onProgress }: RewriteOptions,
 ): Promise<{ out: Writer; dropped: readonly string[] }> {
-  if (engine === 'splice') return splice(m, plan, { guards: true });
+  if (engine === 'splice') return splice(m, plan, { guards: true, reserve });
   const { rewriteWithBinaryen } = await import('./binaryen-engine.ts');
-  return rewriteWithBinaryen(m, plan);
+  return rewriteWithBinaryen(m, plan, onProgress);
 }
 
-function slotMap(m: WasmModule, plan: Plan, how: { policy: SlotPolicy; engine: Engine }): SlotMap {
-  const names = readFunctionNames(m.bytes, m.sections);
-  const exported = new Map(m.exports.filter((e) => e.kind === 'func').map((e) => [e.index, e.name]));
-  const ownId = readBuildId(m.bytes, m.sections);
-  const header: SlotMapHeader = {
-    tool: `wgraft ${version}`,
-    ...how,
-    ...(plan.fentry === undefined ? {} : { fentry: plan.fentry.name }),
-    original: sha256(m.bytes).toString('hex'),
-    ...(ownId === undefined ? {} : { originalBuildId: Buffer.from(ownId).toString('hex') }),
-  };
-  const functions = plan.functions.map((f) => ({
-    index: f.moved,
-    original: f.index,
-    name: names.get(f.index) ?? exported.get(f.index),
-    type: showFuncType(funcType(m, f.index)),
-    slot: f.slot,
-    reason: f.reason,
-    hash: hashBody(m.bytes, f.body),
-  }));
-  return { ...header, functions };
+const hashBytes = 32;
+
+/** How many bytes `finish` adds. */
+function finishSize(map: Uint8Array): number {
+  const id = 1 + hashBytes;
+  return (
+    customHeader(slotsSection, map.length).length + map.length + customHeader(buildIdSection, id).length + id
+  );
 }
 
 /** Adds the slot map and the build id, which covers everything before it. */
-function finish(out: Writer, map: SlotMap): string {
-  out.custom(slotsSection, writeSlotMap(map));
-  const id = sha256(out.view());
+function finish(out: Writer, map: Uint8Array): string {
+  out.custom(slotsSection, map);
+  const id = createHash('sha256').update(out.view()).digest();
   out.custom(buildIdSection, writeBuildId(id));
   return id.toString('hex');
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
 }
 
 function countReasons(plan: Plan): Partial<Record<SlotlessReason, number>> {

@@ -1,31 +1,34 @@
-// The splice engine: copies a module and puts guards and additions in, without decoding more than it must. Bodies stay
-// byte for byte behind their guards; only where fentry imports go away are they walked, because function indices move.
+// The splice engine: copies a module and puts guards and additions in, without decoding more than it must. Each section
+// that preparing changes has its function here; the code section is code-section.ts, custom ones are custom-sections.ts.
 
 import { preparedExports, reservedExport } from '../patch/index.ts';
 import {
+  customHeader,
+  type ElementSegment,
   op,
   type Range,
   Reader,
   type Section,
   sectionIds,
   sectionOrder,
-  skipLocals,
   type WasmModule,
   Writer,
-  walk,
 } from '../wasm/index.ts';
-import { addedFunctions, chunkSize, type Places } from './additions.ts';
-import { rewriteCustom } from './custom-sections.ts';
-import { guardOf, type Job } from './job.ts';
+import { addedFunctions, chunkSize, fixedFunctions, type Places } from './additions.ts';
+import { copyCode, layOutCode, type Payload } from './code-section.ts';
+import { addedCustom, rewriteCustom } from './custom-sections.ts';
+import type { Job } from './job.ts';
 import type { Plan } from './plan.ts';
 
 export interface SpliceOptions {
   /** False: only the additions; the binaryen engine puts the guards in. */
   readonly guards: boolean;
+  /** How many bytes the caller will add to the module. */
+  readonly reserve?: number;
 }
 
 export interface Spliced {
-  /** The module so far; `finish` adds the slot map and the build id. */
+  /** The module so far; `prepare` adds the slot map and the build id. */
   readonly out: Writer;
   readonly places: Places;
   /** Custom sections left out, because they could not be kept right. */
@@ -37,12 +40,12 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
   const places = findPlaces(m, plan);
   const job: Job = { m, plan, places, guards: options.guards };
   const changed = changedSections(job);
-  const out = new Writer(Math.ceil(m.bytes.length * 1.12) + 4096).raw(m.bytes.subarray(0, 8));
+  const pieces: (Uint8Array | Payload)[] = [m.bytes.subarray(0, 8)];
   const dropped: string[] = [];
   const emitBefore = (rank: number): void => {
     for (const id of sectionOrder.slice(0, rank)) {
       const payload = changed.get(id);
-      if (payload !== undefined) out.section(id, payload);
+      if (payload !== undefined) pieces.push(new Writer(8).u8(id).u32(payload.length).view(), payload);
       changed.delete(id);
     }
   };
@@ -50,16 +53,27 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
     if (section.id === sectionIds.custom) {
       const payload = rewriteCustom(section, job);
       if (payload === undefined) dropped.push(section.name);
-      else out.custom(section.name, payload);
+      else pieces.push(customHeader(section.name, payload.length), payload);
       continue;
     }
     const rank = sectionOrder.indexOf(section.id);
     emitBefore(rank);
-    if (!changed.has(section.id)) out.raw(m.bytes.subarray(section.start, section.end));
+    if (!changed.has(section.id)) pieces.push(m.bytes.subarray(section.start, section.end));
     emitBefore(rank + 1);
   }
   emitBefore(sectionOrder.length);
-  return { out, places, dropped };
+  for (const [name, payload] of addedCustom(job)) pieces.push(customHeader(name, payload.length), payload);
+  return { out: joined(pieces, options.reserve ?? 0), places, dropped };
+}
+
+/** One buffer that fits: a large module is copied once, and no more memory than it needs is asked for. */
+function joined(pieces: readonly (Uint8Array | Payload)[], reserve: number): Writer {
+  const out = new Writer(pieces.reduce((sum, piece) => sum + piece.length, reserve));
+  for (const piece of pieces) {
+    if (piece instanceof Uint8Array) out.raw(piece);
+    else piece.writeTo(out);
+  }
+  return out;
 }
 
 function findPlaces(m: WasmModule, plan: Plan): Places {
@@ -73,15 +87,15 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
     bypassed: first,
     set: first + 1,
     fill: first + 2,
-    firstLeaf: first + 3,
+    firstLeaf: first + fixedFunctions,
     firstSegment: m.elements.length,
   };
 }
 
-function changedSections(job: Job): Map<number, Uint8Array> {
+function changedSections(job: Job): Map<number, Uint8Array | Payload> {
   const { m, plan, places } = job;
   const functions = addedFunctions(places, plan.slots, places.bypassed);
-  const changed = new Map<number, Uint8Array>([
+  const changed = new Map<number, Uint8Array | Payload>([
     [
       sectionIds.type,
       appendTo(m, sectionIds.type, 2, (w) => w.raw([0x60, 1, 0x7f, 1, 0x7f, 0x60, 2, 0x7f, 0x7f, 0])),
@@ -92,13 +106,13 @@ function changedSections(job: Job): Map<number, Uint8Array> {
         for (const f of functions) w.u32(f.type);
       }),
     ],
-    [sectionIds.table, tableSection(m)],
+    [sectionIds.table, tableSection(job)],
     [sectionIds.global, globalSection(job)],
     [sectionIds.export, exportSection(job)],
     [sectionIds.element, elementSection(job)],
     [
       sectionIds.code,
-      codeSection(
+      layOutCode(
         job,
         functions.map((f) => f.body),
       ),
@@ -145,7 +159,8 @@ function importSection({ m, plan }: Job): Uint8Array {
 }
 
 /** Defined tables lose their maximum, and the slot table comes last. */
-function tableSection(m: WasmModule): Uint8Array {
+function tableSection(job: Job): Uint8Array {
+  const { m } = job;
   const defined = m.tables.slice(m.imported.table);
   const out = new Writer(256).u32(defined.length + 1);
   for (const table of defined) {
@@ -160,7 +175,7 @@ function tableSection(m: WasmModule): Uint8Array {
       .raw(m.bytes.subarray(start, r.at))
       .u8(table.limits.flags & ~1)
       .u64(table.limits.min);
-    if (table.init !== undefined) out.raw(bytesOf(m, table.init));
+    if (table.init !== undefined) copyCode(job, out, table.init);
   }
   return out.raw([0x70, 0, 1]).view();
 }
@@ -215,8 +230,12 @@ function elementSection(job: Job): Uint8Array {
   const chunks = Math.ceil(functions / chunkSize);
   const out = new Writer(functions * 3 + 1024).u32(m.elements.length + chunks);
   for (const segment of m.elements) {
+    if (!job.guards && segment.mode === 'declarative') {
+      emptied(job, out, segment);
+      continue;
+    }
     out.raw(m.bytes.subarray(segment.start, segment.entries.start));
-    if (segment.expressions) copyCode(job, out, segment.entries, segment.functions.length);
+    if (segment.expressions) copyExpressions(job, out, segment);
     else out.vector(segment.functions, (f) => out.u32(moved(job, f ?? 0)));
   }
   for (let k = 0; k < chunks; k += 1) {
@@ -227,52 +246,22 @@ function elementSection(job: Job): Uint8Array {
   return out.view();
 }
 
-function codeSection(job: Job, added: readonly Uint8Array[]): Uint8Array {
-  const { m, plan } = job;
-  const size = plan.functions.reduce((sum, f) => sum + f.body.end - f.body.start, 0);
-  const out = new Writer(size + plan.functions.length * 48 + 4096).u32(plan.functions.length + added.length);
-  const guard = new Writer(64);
-  const code = new Writer(4096);
-  for (const f of plan.functions) {
-    const at = skipLocals(m.bytes, f.body);
-    guardOf(job, f, guard.reset());
-    if (plan.fentry === undefined) {
-      out.u32(f.body.end - f.body.start + guard.length);
-      out.raw(m.bytes.subarray(f.body.start, at)).raw(guard.view()).raw(m.bytes.subarray(at, f.body.end));
-    } else {
-      code.reset().raw(m.bytes.subarray(f.body.start, at)).raw(guard.view());
-      copyCode(job, code, { start: at, end: f.body.end });
-      out.block(code.view());
-    }
-  }
-  for (const body of added) out.block(body);
-  return out.view();
+/**
+ * binaryen 132 does not count declarative segments, so that indices of later ones would be wrong. An empty passive segment
+ * behaves the same, and what it declared stands in the segments of `__wgraft_fill`.
+ */
+function emptied({ m }: Job, out: Writer, segment: ElementSegment): void {
+  const r = new Reader(m.bytes, segment.start, segment.entries.start);
+  const flags = r.u32();
+  out
+    .u32(flags & ~2)
+    .raw(m.bytes.subarray(r.at, segment.entries.start))
+    .u32(0);
 }
 
-/**
- * Copies instructions; where fentry imports go away, function indices move and calls of the hooks become drops of their
- * arguments. `count` is written first where the range is a vector of expressions.
- */
-function copyCode({ m, plan }: Job, out: Writer, range: Range, count?: number): void {
-  const { fentry } = plan;
-  if (fentry === undefined) {
-    out.raw(bytesOf(m, range));
-    return;
-  }
-  const r = new Reader(m.bytes, range.start, range.end);
-  if (count !== undefined) out.u32(r.u32());
-  let from = r.at;
-  walk(r, (i) => {
-    if (i.opcode !== op.call && i.opcode !== op.returnCall && i.opcode !== op.refFunc) return;
-    out.raw(m.bytes.subarray(from, i.at));
-    from = i.next;
-    const to = plan.move(i.index);
-    if (to !== undefined) {
-      out.u8(i.opcode).u32(to);
-      return;
-    }
-    for (let k = fentry.removed.get(i.index) ?? 0; k > 0; k -= 1) out.u8(op.drop);
-    if (i.opcode === op.returnCall) out.u8(op.return);
-  });
-  out.raw(m.bytes.subarray(from, range.end));
+/** A vector of constant expressions. */
+function copyExpressions(job: Job, out: Writer, { entries }: ElementSegment): void {
+  const r = new Reader(job.m.bytes, entries.start, entries.end);
+  out.u32(r.u32());
+  copyCode(job, out, { start: r.at, end: entries.end });
 }

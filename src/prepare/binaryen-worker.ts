@@ -1,0 +1,118 @@
+// The thread in which binaryen works: its memory grows to twenty times the module and is given back only when the
+// thread ends. It reads a module that has its additions already, puts a guard into each function that is to have one
+// (docs/architecture.md, section 1) and writes the module.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import type { GuardJob, GuardReply } from './binaryen-protocol.ts';
+
+type Pointer = number;
+type Type = number;
+
+/** What is used of a binaryen module; binaryen's own declarations do not match its run time. */
+interface BinaryenModule {
+  getFunctionByIndex(index: number): Pointer;
+  getGlobalByIndex(index: number): Pointer;
+  getTableByIndex(index: number): Pointer;
+  getNumFunctions(): number;
+  block(label: null, children: Pointer[], type: Type): Pointer;
+  if(condition: Pointer, then: Pointer): Pointer;
+  call(name: string, operands: Pointer[], type: Type): Pointer;
+  return_call_indirect(
+    table: string,
+    target: Pointer,
+    operands: Pointer[],
+    params: Type,
+    results: Type,
+  ): Pointer;
+  emitBinary(): Uint8Array;
+  readonly global: { get(name: string, type: Type): Pointer };
+  readonly local: { get(index: number, type: Type): Pointer };
+  readonly i32: { const(value: number): Pointer; eqz(value: Pointer): Pointer };
+}
+
+interface Binaryen {
+  readonly Features: Readonly<Record<string, number | undefined>>;
+  readonly i32: Type;
+  setDebugInfo(on: boolean): void;
+  readBinary(bytes: Uint8Array, features: number): BinaryenModule;
+  getExceptionMessage(thrown: unknown): unknown;
+  getFunctionInfo(f: Pointer): { readonly name: string; readonly params: Type; readonly results: Type };
+  getGlobalInfo(g: Pointer): { readonly name: string };
+  getTableInfo(t: Pointer): { readonly name: string };
+  expandType(type: Type): Type[];
+  readonly Function: { getBody(f: Pointer): Pointer; setBody(f: Pointer, body: Pointer): void };
+}
+
+/** What engines read. `Features.All` has more: with compact imports it writes a section that none of them knows. */
+const features = [
+  ...['Atomics', 'MutableGlobals', 'NontrappingFPToInt', 'SIMD128', 'BulkMemory', 'BulkMemoryOpt', 'SignExt'],
+  ...[
+    'ExceptionHandling',
+    'TailCall',
+    'ReferenceTypes',
+    'CallIndirectOverlong',
+    'Multivalue',
+    'GC',
+    'Memory64',
+  ],
+  ...['RelaxedSIMD', 'ExtendedConst', 'MultiMemory'],
+];
+
+const reply = (message: GuardReply): void => parentPort?.postMessage(message);
+
+/** How many functions between two reports. */
+const stride = 2048;
+
+async function work(job: GuardJob): Promise<void> {
+  reply({ kind: 'progress', phase: 'loading binaryen' });
+  // See BinaryenModule: the declared types and the run time are different things.
+  const binaryen = (await import('binaryen')).default as unknown as Binaryen;
+  try {
+    reply({ kind: 'progress', phase: 'binaryen reads' });
+    // Without names in, binaryen would write names of its own making.
+    binaryen.setDebugInfo(job.hasNames);
+    const mask = features.reduce((sum, name) => sum | (binaryen.Features[name] ?? 0), 0);
+    const m = binaryen.readBinary(job.bytes, mask);
+    addGuards(binaryen, m, job);
+    reply({ kind: 'progress', phase: 'binaryen writes' });
+    reply({ kind: 'done', bytes: m.emitBinary() });
+  } catch (error) {
+    reply({ kind: 'failed', reason: explain(binaryen, error) });
+  }
+}
+
+function addGuards(binaryen: Binaryen, m: BinaryenModule, job: GuardJob): void {
+  const table = binaryen.getTableInfo(m.getTableByIndex(job.slotTable)).name;
+  const bypassed = binaryen.getFunctionInfo(m.getFunctionByIndex(job.bypassed)).name;
+  job.functions.forEach((index, slot) => {
+    if (slot % stride === 0)
+      reply({ kind: 'progress', phase: 'binaryen adds guards', fraction: slot / job.functions.length });
+    const f = m.getFunctionByIndex(index);
+    const { params, results } = binaryen.getFunctionInfo(f);
+    const word = binaryen.getGlobalInfo(m.getGlobalByIndex(job.firstSlot + slot)).name;
+    const operands = binaryen.expandType(params).map((type, i) => m.local.get(i, type));
+    const redirect = m.return_call_indirect(
+      table,
+      m.global.get(word, binaryen.i32),
+      operands,
+      params,
+      results,
+    );
+    const isBypassed = m.call(bypassed, [m.i32.const(slot + 1)], binaryen.i32);
+    const guard = m.if(m.global.get(word, binaryen.i32), m.if(m.i32.eqz(isBypassed), redirect));
+    binaryen.Function.setBody(f, m.block(null, [guard, binaryen.Function.getBody(f)], results));
+  });
+}
+
+/** A failure inside binaryen is a C++ exception, an abort or a trap. */
+function explain(binaryen: Binaryen, error: unknown): string {
+  if (error instanceof Error) return error.message;
+  try {
+    return String(binaryen.getExceptionMessage(error)).replace(/^[\w:]+,(Fatal: )?/, '');
+  } catch {
+    return String(error);
+  }
+}
+
+// workerData is what binaryen-engine.ts, the only one that starts this thread, has put there.
+await work(workerData as GuardJob);

@@ -1,0 +1,41 @@
+// What engines refuse: the limits that the JavaScript API for WebAssembly fixes for all of them. A kernel that is valid
+// may come so near to one that the additions would not fit; that is said before anything is written.
+
+import { WgraftError } from '../errors.ts';
+import type { WasmModule } from '../wasm/index.ts';
+import { chunkSize, fixedFunctions } from './additions.ts';
+import type { Plan } from './plan.ts';
+
+const limits = {
+  types: 1_000_000,
+  functions: 1_000_000,
+  tables: 100_000,
+  globals: 1_000_000,
+  exports: 1_000_000,
+};
+const moduleBytesLimit = 2 ** 30;
+
+/** Checks what the prepared module will declare. @throws WGRAFT_ERR_LIMIT_EXCEEDED */
+export function checkLimits(m: WasmModule, plan: Plan): void {
+  const leaves = Math.ceil(plan.slots / chunkSize);
+  const reserved =
+    m.memories.length + m.tables.length + m.tags.length + m.globals.filter((g) => g.mutable).length;
+  const counts: Record<keyof typeof limits, number> = {
+    types: m.types.length + 2,
+    functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves,
+    tables: m.tables.length + 1,
+    globals: m.globals.length + plan.slots + 1,
+    exports: m.exports.length + 4 + reserved,
+  };
+  for (const what of Object.keys(limits) as (keyof typeof limits)[])
+    if (counts[what] > limits[what]) refuse(what, counts[what], limits[what]);
+}
+
+/** @throws WGRAFT_ERR_LIMIT_EXCEEDED */
+export function checkSize(bytes: number): void {
+  if (bytes > moduleBytesLimit) refuse('bytes', bytes, moduleBytesLimit);
+}
+
+function refuse(what: string, count: number, limit: number): never {
+  throw new WgraftError('WGRAFT_ERR_LIMIT_EXCEEDED', { what, count, limit });
+}

@@ -1,0 +1,514 @@
+// What preparing makes of a kernel: policies, additions, custom sections, hashes; and what it refuses.
+
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { findSlotMap, type SlotMap } from '../../../src/patch/index.ts';
+import { type PrepareOptions, prepare } from '../../../src/prepare/index.ts';
+import { version } from '../../../src/version.ts';
+import {
+  findCustom,
+  readBuildId,
+  readFunctionNames,
+  readModule,
+  readProducers,
+  readSections,
+  readTargetFeatures,
+  sectionIds,
+  Writer,
+  writeBuildId,
+  writeProducers,
+  writeTargetFeatures,
+} from '../../../src/wasm/index.ts';
+import { slotted } from '../../support/slots.ts';
+import { wat } from '../../support/wat.ts';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const kernel = wat(`(module
+  (import "env" "tick" (func $tick))
+  (import "env" "memory" (memory 1))
+  (memory $own 1)
+  (table $t 2 4 funcref)
+  (table $u 1 externref)
+  (global $n (mut i32) (i32.const 0))
+  (global $fixed i32 (i32.const 1))
+  (tag $e (param i32))
+  (elem (table $t) (i32.const 0) func $taken)
+  (global $ref funcref (ref.func $kept))
+  (start $begin)
+  (func $begin (nop) (nop) (nop) (nop))
+  (func $exported (export "exported") (param i32) (result i32) (call $inner (local.get 0)))
+  (func $taken (result i32) (i32.const 2))
+  (func $kept)
+  (func $inner (param i32) (result i32) (call $tick) (call $leaf (local.get 0)))
+  (func $leaf (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+  (func $loop (loop $l (br_if $l (i32.const 0))))
+  (func $long (result i32)
+    ${'(drop (i32.add (i32.const 1000000) (i32.const 2000000)))'.repeat(5)} (i32.const 1)))`);
+
+const imports = { env: { tick: () => {}, memory: new WebAssembly.Memory({ initial: 1 }) } };
+
+/** The module with more custom sections at its end. */
+function withCustom(bytes: Uint8Array, sections: Readonly<Record<string, Uint8Array>>): Bytes {
+  const out = new Writer(bytes.length + 256).raw(bytes);
+  for (const [name, payload] of Object.entries(sections)) out.custom(name, payload);
+  return out.toBytes();
+}
+
+const mapOf = (bytes: Uint8Array): SlotMap => {
+  const map = findSlotMap(bytes);
+  if (map === undefined) throw new Error('no slot map');
+  return map;
+};
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const slotsOf = (bytes: Uint8Array): string[] =>
+  mapOf(bytes).functions.map((f) => `${f.name}: ${f.slot ?? f.reason}`);
+
+describe('policies', () => {
+  test('all: every function', async () => {
+    const { bytes, report } = await prepare(kernel, { slots: 'all' });
+    expect(report).toMatchObject({ functions: 8, slots: 8, slotless: {}, policy: 'all', engine: 'splice' });
+    expect(slotsOf(bytes)).toEqual([
+      'begin: 0',
+      'exported: 1',
+      'taken: 2',
+      'kept: 3',
+      'inner: 4',
+      'leaf: 5',
+      'loop: 6',
+      'long: 7',
+    ]);
+  });
+
+  test('auto: all but small leaves that nothing outside can call', async () => {
+    const { bytes, report } = await prepare(kernel);
+    expect(report).toMatchObject({ policy: 'auto', slots: 7, slotless: { leaf: 1 } });
+    expect(slotsOf(bytes)).toEqual([
+      'begin: 0',
+      'exported: 1',
+      'taken: 2',
+      'kept: 3',
+      'inner: 4',
+      'leaf: leaf',
+      'loop: 5',
+      'long: 6',
+    ]);
+  });
+
+  test('entry: what something outside can call', async () => {
+    const { bytes, report } = await prepare(kernel, { slots: 'entry' });
+    expect(report).toMatchObject({ policy: 'entry', slots: 4, slotless: { inner: 4 } });
+    expect(slotsOf(bytes)).toEqual([
+      'begin: 0',
+      'exported: 1',
+      'taken: 2',
+      'kept: 3',
+      'inner: inner',
+      'leaf: inner',
+      'loop: inner',
+      'long: inner',
+    ]);
+  });
+
+  test('a body at the limit of engines gets no slot, and the module stays valid', async () => {
+    const nops = new Uint8Array(7_654_000).fill(1);
+    const out = new Writer(nops.length + 100).raw(wat('(module)').subarray(0, 8));
+    out.section(sectionIds.type, [1, 0x60, 0, 0]).section(sectionIds.function, [2, 0, 0]);
+    const code = new Writer(nops.length + 20).u32(2);
+    code
+      .u32(nops.length + 2)
+      .u8(0)
+      .raw(nops)
+      .u8(0x0b)
+      .block([0, 0x0b]);
+    const huge = out.section(sectionIds.code, code.view()).toBytes();
+    const { bytes, report } = await prepare(huge, { slots: 'all' });
+    expect(report).toMatchObject({ slots: 1, slotless: { 'too-large': 1 } });
+    expect(mapOf(bytes).functions.map((f) => f.reason)).toEqual(['too-large', undefined]);
+  });
+});
+
+describe('additions', () => {
+  test('stand behind what the kernel has', async () => {
+    const { bytes } = await prepare(kernel);
+    const was = readModule(kernel);
+    const is = readModule(bytes);
+    expect(is.imports.map((i) => i.name)).toEqual(was.imports.map((i) => i.name));
+    expect(is.exports.slice(0, was.exports.length)).toEqual(was.exports);
+    expect(is.exports.slice(was.exports.length)).toEqual([
+      { name: '__wgraft_slots', kind: 'table', index: 2 },
+      { name: '__wgraft_bypass', kind: 'global', index: 10 },
+      { name: '__wgraft_set', kind: 'func', index: 10 },
+      { name: '__wgraft_fill', kind: 'func', index: 11 },
+      { name: '__wgraft_memory_0', kind: 'memory', index: 0 },
+      { name: '__wgraft_memory_1', kind: 'memory', index: 1 },
+      { name: '__wgraft_table_0', kind: 'table', index: 0 },
+      { name: '__wgraft_table_1', kind: 'table', index: 1 },
+      { name: '__wgraft_global_0', kind: 'global', index: 0 },
+      { name: '__wgraft_tag_0', kind: 'tag', index: 0 },
+    ]);
+    expect(is.functions.slice(0, was.functions.length)).toEqual(was.functions);
+    expect(is.tables.map((t) => [t.element, t.limits.min, t.limits.max])).toEqual([
+      ['funcref', 2n, undefined],
+      ['externref', 1n, undefined],
+      ['funcref', 1n, undefined],
+    ]);
+  });
+
+  test('names are kept, and the added functions have some', async () => {
+    const { bytes } = await prepare(kernel);
+    const before = readFunctionNames(kernel, readSections(kernel));
+    const after = readFunctionNames(bytes, readSections(bytes));
+    const added = ['__wgraft_bypassed', '__wgraft_set', '__wgraft_fill', '__wgraft_set_0'];
+    expect([...after]).toEqual([...before, ...added.map((name, i) => [9 + i, name])]);
+  });
+
+  test('the same input gives the same bytes', async () => {
+    for (const options of [{}, { slots: 'all' }, { engine: 'binaryen' }] satisfies PrepareOptions[]) {
+      const [one, two] = [await prepare(kernel, options), await prepare(kernel, options)];
+      expect(hex(one.bytes)).toBe(hex(two.bytes));
+      expect(one.report.buildId).toBe(two.report.buildId);
+    }
+  });
+
+  test('the build id covers everything before it; the old one is kept in the slot map', async () => {
+    const own = Uint8Array.from({ length: 20 }, (_, i) => i);
+    const { bytes, report } = await prepare(withCustom(kernel, { build_id: writeBuildId(own) }));
+    const sections = readSections(bytes);
+    const section = findCustom(sections, 'build_id');
+    expect(sections.filter((s) => s.name === 'build_id')).toEqual([section]);
+    expect(section?.end).toBe(bytes.length);
+    const id = createHash('sha256').update(bytes.subarray(0, section?.start)).digest('hex');
+    expect([hex(readBuildId(bytes, sections) ?? new Uint8Array()), report.buildId]).toEqual([id, id]);
+    expect(mapOf(bytes)).toMatchObject({
+      tool: `wgraft ${version}`,
+      engine: 'splice',
+      policy: 'auto',
+      originalBuildId: hex(own),
+      hash: 'plain',
+    });
+    expect(report.dropped).toEqual([]);
+  });
+
+  test('body hashes are those of the original bodies', async () => {
+    const { bytes } = await prepare(kernel);
+    const m = readModule(kernel);
+    const expected = m.bodies.map(({ start, end }) =>
+      createHash('sha256').update(kernel.subarray(start, end)).digest('hex'),
+    );
+    expect(mapOf(bytes).functions.map((f) => hex(f.hash))).toEqual(expected);
+    expect(mapOf(bytes).original).toBe(createHash('sha256').update(kernel).digest('hex'));
+  });
+});
+
+describe('slots', () => {
+  test('an unknown slot or function traps', async () => {
+    const { exports } = await slotted((await prepare(kernel)).bytes, imports);
+    for (const slot of [7, 255, 256, -1])
+      expect(() => exports['__wgraft_set'](slot, 1)).toThrow(/unreachable/);
+    expect(() => exports['__wgraft_fill'](0, 13)).toThrow(/out of bounds/);
+    for (const f of [256, -1]) expect(() => exports['__wgraft_fill'](0, f)).toThrow(/unreachable/);
+    expect(() => exports['__wgraft_fill'](1, 0)).toThrow(/out of bounds/);
+  });
+
+  test('the original body can be called while its slot is taken, once for each time that it is asked for', async () => {
+    const bytes = wat(`(module
+      (func $f (export "f") (param i32) (result i32)
+        (if (result i32) (local.get 0) (then (i32.add (i32.const 1) (call $f (i32.const 0)))) (else (i32.const 10)))))`);
+    for (const engine of ['splice', 'binaryen'] as const) {
+      const { bytes: prepared } = await prepare(bytes, { engine });
+      const { exports, redirect, original } = await slotted(prepared);
+      const other = await slotted(
+        (await prepare(wat('(module (func $g (param i32) (result i32) (i32.const 500)))'), { slots: 'all' }))
+          .bytes,
+      );
+      expect([exports['f'](1), exports['f'](0)]).toEqual([11, 10]);
+      redirect('f', other.take('g'));
+      expect([exports['f'](1), exports['f'](0)]).toEqual([500, 500]);
+      // The outer call is the original, the one inside goes through the slot.
+      expect(original('f', 1)).toBe(501);
+      expect([exports['__wgraft_bypass'].value, exports['f'](1)]).toEqual([0, 500]);
+      redirect('f', null);
+      expect(exports['f'](1)).toBe(11);
+    }
+  });
+
+  test('a return_call lands in the redirect, and 100 000 of them need no stack', async () => {
+    const bytes = wat(`(module
+      (func $a (export "a") (param i32) (result i32) (return_call $b (local.get 0)))
+      (func $b (param i32) (result i32) (return_call $a (local.get 0))))`);
+    const fix = wat(`(module
+      (import "app" "a" (func $a (param i32) (result i32)))
+      (func (export "b") (param i32) (result i32)
+        (if (result i32) (local.get 0) (then (return_call $a (i32.sub (local.get 0) (i32.const 1)))) (else (i32.const 77)))))`);
+    const { exports, redirect } = await slotted((await prepare(bytes)).bytes);
+    const { instance } = await WebAssembly.instantiate(fix, { app: { a: exports['a'] } });
+    redirect('b', instance.exports['b'] as () => number);
+    expect(exports['a'](100_000)).toBe(77);
+  });
+});
+
+describe('custom sections', () => {
+  const payload = Uint8Array.of(1, 2, 3);
+
+  test('what cannot be kept right is left out and said; the rest is kept as it is', async () => {
+    const stale = [
+      'reloc.CODE',
+      'linking',
+      '.debug_info',
+      'reloc..debug_info',
+      'sourceMappingURL',
+      'external_debug_info',
+    ];
+    const fresh = ['dylink.0', 'hello', 'component-type:x', 'producers', 'target_features'];
+    const all = Object.fromEntries([...fresh, ...stale].map((name) => [name, payload]));
+    const { bytes, report } = await prepare(withCustom(kernel, all));
+    expect(report.dropped).toEqual(stale);
+    const customs = readSections(bytes).filter((s) => s.id === 0);
+    expect(customs.map((s) => s.name)).toEqual(['name', ...fresh, 'wgraft.slots', 'build_id']);
+    for (const s of customs.filter((c) => fresh.includes(c.name)))
+      expect(bytes.subarray(s.payload, s.end)).toEqual(payload);
+  });
+
+  test.each(['splice', 'binaryen'] as const)(
+    '%s: producers and target_features tell of the additions',
+    async (engine) => {
+      const clang = { name: 'processed-by', producers: [{ name: 'clang', version: '22' }] };
+      const bytes = withCustom(kernel, {
+        target_features: writeTargetFeatures([
+          { prefix: '+', name: 'bulk-memory' },
+          { prefix: '-', name: 'reference-types' },
+          { prefix: '+', name: 'sign-ext' },
+        ]),
+        producers: writeProducers([clang]),
+      });
+      const { bytes: prepared } = await prepare(bytes, { engine });
+      const sections = readSections(prepared);
+      const wgraft = { name: 'wgraft', version };
+      expect(readProducers(prepared, sections)).toEqual([
+        { ...clang, producers: [...clang.producers, wgraft] },
+      ]);
+      expect(readTargetFeatures(prepared, sections)?.map((f) => f.prefix + f.name)).toEqual([
+        '+bulk-memory',
+        '+mutable-globals',
+        '+reference-types',
+        '+sign-ext',
+        '+tail-call',
+      ]);
+    },
+  );
+
+  test('a module without producers gets the section, one without features does not', async () => {
+    const { bytes } = await prepare(kernel);
+    const sections = readSections(bytes);
+    expect(readProducers(bytes, sections)).toEqual([
+      { name: 'processed-by', producers: [{ name: 'wgraft', version }] },
+    ]);
+    expect(readTargetFeatures(bytes, sections)).toBeUndefined();
+  });
+
+  test('damaged names and a damaged build id stop nothing', async () => {
+    const bare = kernel.subarray(0, findCustom(readSections(kernel), 'name')?.start);
+    const damaged = withCustom(bare, { name: Uint8Array.of(1, 4, 9, 9), build_id: Uint8Array.of(200, 1) });
+    const { bytes } = await prepare(damaged);
+    const name = findCustom(readSections(bytes), 'name');
+    expect([...bytes.subarray(name?.payload, name?.end)]).toEqual([1, 4, 9, 9]);
+    expect(mapOf(bytes).originalBuildId).toBeUndefined();
+  });
+
+  test('a byte order mark in an export name is part of the name', async () => {
+    const { bytes } = await prepare(wat('(module (func (export "\\ef\\bb\\bff") (nop)))'));
+    expect(readModule(bytes).exports[0]?.name).toBe('\ufeff' + 'f');
+  });
+});
+
+describe('branch hints', () => {
+  const text = (hook: string, call: string): string => `(module ${hook}
+    (func $f (export "f") (param i32) (result i32)
+      ${call}
+      (@metadata.code.branch_hint "\\01")
+      (if (local.get 0) (then (return (i32.const 1))))
+      ${call}
+      (@metadata.code.branch_hint "\\00")
+      (if (i32.eq (local.get 0) (i32.const 5)) (then (return (i32.const 2))))
+      (i32.const 3)))`;
+
+  /** The opcode at each hinted place, and the hint. */
+  function hints(bytes: Uint8Array): [opcode: number | undefined, hint: number | undefined][] {
+    const m = readModule(bytes);
+    const section = findCustom(m.sections, 'metadata.code.branch_hint');
+    if (section === undefined) return [];
+    const payload = [...bytes.subarray(section.payload, section.end)];
+    const [functions, index = 0, count = 0, ...items] = payload;
+    expect(functions).toBe(1);
+    const body = m.bodies[index - m.imported.func];
+    return Array.from({ length: count }, (_, i) => {
+      const [offset = 0, size, hint] = items.slice(i * 3);
+      expect(size).toBe(1);
+      return [bytes[(body?.start ?? 0) + offset], hint];
+    });
+  }
+
+  const forms = [
+    ['no hook', '', ''],
+    ['a hook', '(import "env" "__fentry__" (func $hook))', '(call $hook)'],
+  ] as const;
+
+  test.each(forms)('still stand at their branches: %s', async (_, hook, call) => {
+    const bytes = wat(text(hook, call));
+    const expected = [
+      [4, 1],
+      [4, 0],
+    ];
+    expect(hints(bytes)).toEqual(expected);
+    for (const engine of ['splice', 'binaryen'] as const) {
+      const { bytes: prepared, report } = await prepare(bytes, { engine, slots: 'all' });
+      expect([engine, hints(prepared), report.dropped]).toEqual([engine, expected, []]);
+    }
+  });
+
+  test('damaged ones are left out and said', async () => {
+    const bare = wat('(module (func (nop)))');
+    const bytes = withCustom(bare, { 'metadata.code.branch_hint': Uint8Array.of(1, 0, 1, 99, 1, 1) });
+    expect((await prepare(bytes)).report.dropped).toEqual(['metadata.code.branch_hint']);
+  });
+});
+
+describe('refusals', () => {
+  const gc = wat('(module (type $s (struct (field i32))) (func (param (ref null $s))))');
+
+  const cases: readonly (readonly [string, unknown, PrepareOptions, object])[] = [
+    ['nothing', new Uint8Array(), {}, { code: 'WGRAFT_ERR_WASM_MALFORMED', details: { offset: 0 } }],
+    ['text', new TextEncoder().encode('(module) ;; long enough'), {}, { code: 'WGRAFT_ERR_WASM_MALFORMED' }],
+    ['a component', Uint8Array.of(0, 97, 115, 109, 13, 0, 1, 0), {}, { code: 'WGRAFT_ERR_WASM_MALFORMED' }],
+    ['a truncated module', kernel.subarray(0, 60), {}, { code: 'WGRAFT_ERR_WASM_MALFORMED' }],
+    [
+      'an invalid module',
+      Uint8Array.of(
+        ...wat('(module)').subarray(0, 8),
+        1,
+        4,
+        1,
+        0x60,
+        0,
+        0,
+        3,
+        2,
+        1,
+        0,
+        10,
+        5,
+        1,
+        3,
+        0,
+        0x1a,
+        0x0b,
+      ),
+      {},
+      { code: 'WGRAFT_ERR_WASM_INVALID', details: { what: 'the module' } },
+    ],
+    [
+      'a reserved export',
+      wat('(module (func (export "__wgraft_set")))'),
+      {},
+      { code: 'WGRAFT_ERR_NAME_RESERVED', details: { name: '__wgraft_set' } },
+    ],
+    ['GC types, with binaryen', gc, { engine: 'binaryen' }, { code: 'WGRAFT_ERR_ENGINE_UNSUITABLE' }],
+    ['no bytes', 'kernel.wasm', {}, { code: 'WGRAFT_ERR_OPTION_INVALID', details: { option: 'module' } }],
+    ['an unknown policy', kernel, { slots: 'most' }, { code: 'WGRAFT_ERR_OPTION_INVALID' }],
+    ['an unknown engine', kernel, { engine: 'llvm' }, { code: 'WGRAFT_ERR_OPTION_INVALID' }],
+    ['a name that is none', kernel, { fentry: 5 }, { code: 'WGRAFT_ERR_OPTION_INVALID' }],
+  ] as unknown as (readonly [string, unknown, PrepareOptions, object])[]; // wrong options are the point
+
+  test.each(cases)('%s', async (_, bytes, options, error) => {
+    await expect(prepare(bytes as Uint8Array, options)).rejects.toMatchObject(error);
+  });
+
+  test('a prepared module', async () => {
+    const { bytes } = await prepare(kernel);
+    await expect(prepare(bytes)).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_ALREADY_PREPARED',
+      details: { tool: `wgraft ${version}` },
+    });
+  });
+
+  test('more tables than engines take', async () => {
+    const tables = new Writer(400_000).u32(100_000);
+    for (let i = 0; i < 100_000; i += 1) tables.raw([0x70, 0, 0]);
+    const bytes = new Writer(400_000)
+      .raw(kernel.subarray(0, 8))
+      .section(sectionIds.table, tables.view())
+      .toBytes();
+    expect(WebAssembly.validate(bytes)).toBe(true);
+    await expect(prepare(bytes)).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_LIMIT_EXCEEDED',
+      details: { what: 'tables', count: 100_001, limit: 100_000 },
+    });
+  });
+});
+
+describe('edges', () => {
+  test('a module without anything, and one with imports only', async () => {
+    for (const text of ['(module)', '(module (import "a" "b" (func)) (import "a" "m" (memory 1)))']) {
+      const { bytes, report } = await prepare(wat(text), { slots: 'all' });
+      expect(report).toMatchObject({ functions: 0, slots: 0, slotless: {} });
+      const { exports } = await slotted(bytes, {
+        a: { b: () => {}, m: new WebAssembly.Memory({ initial: 1 }) },
+      });
+      expect(() => exports['__wgraft_set'](0, 1)).toThrow(/unreachable/);
+    }
+  });
+
+  test('shared bytes are copied before they are read', async () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(kernel.length));
+    shared.set(kernel);
+    expect((await prepare(shared)).report.buildId).toBe((await prepare(kernel)).report.buildId);
+  });
+
+  test('progress is told', async () => {
+    const told = async (engine: 'splice' | 'binaryen'): Promise<string[]> => {
+      const phases: string[] = [];
+      await prepare(kernel, { engine, onProgress: (phase) => void phases.push(phase) });
+      return phases;
+    };
+    expect(await told('splice')).toEqual(['reading', 'hashing', 'rewriting', 'checking']);
+    expect(await told('binaryen')).toEqual([
+      'reading',
+      'hashing',
+      'rewriting',
+      'loading binaryen',
+      'binaryen reads',
+      'binaryen adds guards',
+      'binaryen writes',
+      'checking',
+    ]);
+  });
+
+  test('200 000 functions with slots', async () => {
+    const count = 200_000;
+    const out = new Writer(count * 8).raw(kernel.subarray(0, 8));
+    out.section(sectionIds.type, [1, 0x60, 0, 1, 0x7f]);
+    out.section(sectionIds.function, new Writer(count + 8).u32(count).raw(new Uint8Array(count)).view());
+    const code = new Writer(count * 8).u32(count);
+    for (let i = 0; i < count; i += 1) {
+      const body = new Writer(8).u8(0).u8(0x41).s32(i).u8(0x0b);
+      code.block(body.view());
+    }
+    const bytes = out.section(sectionIds.code, code.view()).toBytes();
+    const { exports, take, redirect } = await slotted((await prepare(bytes, { slots: 'all' })).bytes);
+    for (const [f, to] of [
+      [0, 199_999],
+      [65_535, 65_536],
+      [199_999, 3],
+    ] as const) {
+      const old = take(f) as () => number;
+      expect(old()).toBe(f);
+      redirect(f, take(to));
+      expect(old()).toBe(to);
+      redirect(f, null);
+      expect(old()).toBe(f);
+    }
+    expect(() => exports['__wgraft_set'](count, 1)).toThrow(/unreachable/);
+  });
+});
