@@ -1,3 +1,5 @@
 // Where instances come from.
 
 export { defaultPatcher, type Instantiated, type InstantiateOptions, instantiate } from './instantiate.ts';
+export type { RunOptions } from './wasi/protocol.ts';
+export { type ProgramExit, runWasi, type WasiProcess } from './wasi/run.ts';

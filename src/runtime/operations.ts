@@ -39,6 +39,8 @@ export interface ProgramStatus {
   /** In the order of the patch stack: the last one wins. */
   readonly patches: readonly PatchStatus[];
   readonly transition: TransitionStatus | undefined;
+  /** There where the program computes and has not answered for so long, ms; the rest is what was last known of it. */
+  readonly busyMs?: number;
 }
 
 export interface Status {

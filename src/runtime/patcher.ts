@@ -123,6 +123,7 @@ export class Patcher implements Operations {
     const running = this.#transitions.get(found.program);
     if (running !== undefined && running.record === found.record && running.direction === 'apply') {
       running.reverse();
+      if (running.over) this.#transitions.delete(found.program);
       this.#scheduler.start();
       return running;
     }
@@ -141,7 +142,10 @@ export class Patcher implements Operations {
     const found = all.findLast(fits);
     if (found === undefined) {
       const applied = all.map((a) => a.record.patch.manifest.name);
-      throw new WgraftError('WGRAFT_ERR_PATCH_UNKNOWN', { patch: wanted ?? '(any)', applied });
+      throw new WgraftError(
+        'WGRAFT_ERR_PATCH_UNKNOWN',
+        wanted === undefined ? { applied } : { patch: wanted, applied },
+      );
     }
     return found;
   }
@@ -297,11 +301,17 @@ export function describeTransition(transition: Transition, direction: 'apply' | 
     program: transition.program.name,
     patch: describe(transition.record.patch),
     direction,
-    complete: transition.state === 'complete' && transition.direction === direction,
+    complete: isAsWanted(transition, direction),
     universe: transition.universe,
     instances: transition.progress,
     elapsedMs: performance.now() - transition.startedAt,
   };
+}
+
+/** A revert that finds the patch still staging cancels it: the patch is off, as was wanted. */
+function isAsWanted({ state, direction }: Transition, wanted: 'apply' | 'revert'): boolean {
+  if (state === 'cancelled') return wanted === 'revert';
+  return state === 'complete' && direction === wanted;
 }
 
 function stalledError(transition: Transition): WgraftError {

@@ -23,12 +23,14 @@ export type TransitionState = 'staging' | 'committing' | 'complete' | 'cancelled
 export class Transition {
   readonly program: Program;
   readonly record: PatchRecord;
-  readonly startedAt = performance.now();
+  readonly startedAt: number = performance.now();
   universe: { readonly from: number; readonly to: number };
   /** Settles when the transition is complete or cancelled. */
   readonly finished: Promise<void>;
   direction: Direction;
   state: TransitionState;
+  /** Why it was cancelled, where that was not asked for: for those who cannot wait for `finished`. */
+  failure: unknown;
 
   readonly #slots: ReadonlySet<SlotIndex>;
   readonly #emit: (event: PatcherEvent) => void;
@@ -174,6 +176,7 @@ export class Transition {
   /** Before the first commit: nothing was switched, so nothing is left but to take the record off. */
   #cancel(cause?: unknown): void {
     this.state = 'cancelled';
+    this.failure = cause;
     this.#forget(live(this.#done));
     this.#step('cancelled');
     if (cause === undefined) this.#settle.resolve();
