@@ -1,5 +1,7 @@
-// Every error code: what its details hold, what its message says, what to do next, which exit code it gives. A code, once
-// released, never changes its meaning. The class that carries them is in errors.ts.
+// Every error code: what its message says, what to do next, which exit code it gives. A code, once released, never changes
+// its meaning. What its details hold is in error-details.ts; the class that carries them in errors.ts.
+
+import type { ErrorCode, ErrorDetails } from './error-details.ts';
 
 /** Exit codes of the command line, in the order in which `wgraft --help` prints them. */
 export const exitCodes = {
@@ -20,69 +22,68 @@ export interface Entry<Details> {
   readonly exit: keyof typeof exitCodes;
 }
 
-const entry = <Details>(e: Entry<Details>): Entry<Details> => e;
 const hex = (offset: number): string => `0x${offset.toString(16)}`;
 
-/** What each code's details hold, what its message says, what its hint says to do next. */
-export const errorTable = {
+/** For each code its message, its hint (what to do next) and its exit code. */
+export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } = {
   // --- the binary format ---
-  WGRAFT_ERR_WASM_MALFORMED: entry<{ what: string; offset: number }>({
+  WGRAFT_ERR_WASM_MALFORMED: {
     message: (d) => `${d.what} (at offset ${hex(d.offset)})`,
     hint: 'the file is truncated, damaged or not a core WebAssembly module',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_WASM_INVALID: entry<{ what: string; reason: string }>({
+  },
+  WGRAFT_ERR_WASM_INVALID: {
     message: (d) => `${d.what} is not valid WebAssembly: ${d.reason}`,
     hint: 'it must validate in this version of Node before wgraft can work with it',
     exit: 'notPatchable',
-  }),
+  },
   // --- prepared modules ---
-  WGRAFT_ERR_NOT_PREPARED: entry<{ what: string }>({
+  WGRAFT_ERR_NOT_PREPARED: {
     message: (d) => `${d.what} is not a prepared module`,
     hint: 'prepare it first: wgraft prepare IN.wasm -o OUT.wasm',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_ALREADY_PREPARED: entry<{ tool: string }>({
+  },
+  WGRAFT_ERR_ALREADY_PREPARED: {
     message: (d) => `the module is already prepared (by ${d.tool})`,
     hint: 'prepare the original module instead',
     exit: 'nothingToDo',
-  }),
-  WGRAFT_ERR_FENTRY_UNUSABLE: entry<{ name: string; reason: string }>({
+  },
+  WGRAFT_ERR_FENTRY_UNUSABLE: {
     message: (d) => `"${d.name}" cannot be taken as the kernel's fentry hook: ${d.reason}`,
     hint: 'name the hook with --fentry, or prepare without one',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_NAME_RESERVED: entry<{ name: string }>({
+  },
+  WGRAFT_ERR_NAME_RESERVED: {
     message: (d) => `the module exports "${d.name}"; names that start with __wgraft_ are reserved`,
     hint: 'it looks like a prepared module that lost its slot map; prepare the original module',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_ENGINE_UNSUITABLE: entry<{ engine: string; reason: string }>({
+  },
+  WGRAFT_ERR_ENGINE_UNSUITABLE: {
     message: (d) => `the ${d.engine} engine cannot prepare this module: ${d.reason}`,
     hint: 'use --engine splice',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_LIMIT_EXCEEDED: entry<{ what: string; count: number; limit: number }>({
+  },
+  WGRAFT_ERR_LIMIT_EXCEEDED: {
     message: (d) => `the prepared module would have ${d.count} ${d.what}, engines take at most ${d.limit}`,
     hint: (d) =>
       d.what === 'functions' || d.what === 'globals'
         ? 'give slots to fewer functions: --slots entry'
         : undefined,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_SLOT_MAP_VERSION: entry<{ found: number; known: number }>({
+  },
+  WGRAFT_ERR_SLOT_MAP_VERSION: {
     message: (d) => `the slot map has version ${d.found}, this wgraft reads version ${d.known}`,
     hint: 'prepare the module again with this version of wgraft',
     exit: 'notPatchable',
-  }),
+  },
 
   // --- patches ---
-  WGRAFT_ERR_NOT_A_PATCH: entry<{ reason: string }>({
+  WGRAFT_ERR_NOT_A_PATCH: {
     message: (d) => `not a wgraft patch: ${d.reason}`,
     hint: 'make one with: wgraft build --target PREPARED.wasm --replace NAME=fix.wat -o FIX.wgp',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_BUILD_ID_MISMATCH: entry<{ expected: string; found: readonly string[] }>({
+  },
+  WGRAFT_ERR_BUILD_ID_MISMATCH: {
     message: (d) =>
       `the patch is for build ${d.expected.slice(0, 12)}, ` +
       (d.found.length === 0
@@ -90,119 +91,106 @@ export const errorTable = {
         : `not for ${d.found.map((f) => f.slice(0, 12)).join(', ')}`),
     hint: 'build the patch against the prepared module that runs (wgraft inspect shows build ids)',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_FUNCTION_MISMATCH: entry<{
-    function: string;
-    what: 'body' | 'type' | 'slot';
-    expected: string;
-    found: string;
-  }>({
+  },
+  WGRAFT_ERR_FUNCTION_MISMATCH: {
     message: (d) => `the running ${d.what} of "${d.function}" is not the one that the patch was built from`,
     hint: 'build the patch against the prepared module that runs',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_PATCH_APPLIED: entry<{ patch: string }>({
+  },
+  WGRAFT_ERR_PATCH_APPLIED: {
     message: (d) => `patch "${d.patch}" is already applied`,
     exit: 'nothingToDo',
-  }),
-  WGRAFT_ERR_PATCH_UNKNOWN: entry<{ patch?: string; applied: readonly string[] }>({
+  },
+  WGRAFT_ERR_PATCH_UNKNOWN: {
     message: (d) => (d.patch === undefined ? 'no patch is applied' : `no patch "${d.patch}" is applied`),
     hint: (d) => (d.applied.length === 0 ? undefined : `applied: ${d.applied.join(', ')}`),
     exit: 'nothingToDo',
-  }),
-  WGRAFT_ERR_STAGE_FAILED: entry<{ patch: string; instance: number; reason: string }>({
+  },
+  WGRAFT_ERR_STAGE_FAILED: {
     message: (d) => `patch "${d.patch}" cannot be staged in instance ${d.instance}: ${d.reason}`,
     hint: 'nothing was changed',
     exit: 'failed',
-  }),
+  },
 
   // --- building a patch ---
-  WGRAFT_ERR_OPTION_INVALID: entry<{ option: string; reason: string }>({
+  WGRAFT_ERR_OPTION_INVALID: {
     message: (d) => `invalid ${d.option}: ${d.reason}`,
     exit: 'usage',
-  }),
-  WGRAFT_ERR_FUNCTION_UNKNOWN: entry<{ function: string; near: readonly string[] }>({
+  },
+  WGRAFT_ERR_FUNCTION_UNKNOWN: {
     message: (d) => `the program has no function "${d.function}"`,
     hint: (d) =>
       d.near.length === 0
         ? 'name it as `wgraft inspect` does, or by its index: #INDEX'
         : `did you mean ${d.near.map((n) => `"${n}"`).join(' or ')}?`,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_FUNCTION_AMBIGUOUS: entry<{
-    function: string;
-    candidates: readonly { reference: string; index: number }[];
-  }>({
+  },
+  WGRAFT_ERR_FUNCTION_AMBIGUOUS: {
     message: (d) => `the program has ${d.candidates.length} functions "${d.function}"`,
     hint: (d) => `say which: ${d.candidates.map((c) => `"${c.reference}" (#${c.index})`).join(', ')}`,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_SLOT_MISSING: entry<{ function: string; reason: string; remedy: string }>({
+  },
+  WGRAFT_ERR_SLOT_MISSING: {
     message: (d) => `"${d.function}" has no slot: ${d.reason}`,
     hint: (d) => d.remedy,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_SIGNATURE_CHANGED: entry<{ function: string; expected: string; found: string; file: string }>({
+  },
+  WGRAFT_ERR_SIGNATURE_CHANGED: {
     message: (d) => `the replacement of "${d.function}" in ${d.file} has type ${d.found}, not ${d.expected}`,
     hint: 'a replacement has exactly the type of the function that it replaces',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_REPLACEMENT_MISSING: entry<{
-    function: string;
-    file: string;
-    language: 'wat' | 'c';
-    found: readonly string[];
-  }>({
+  },
+  WGRAFT_ERR_REPLACEMENT_MISSING: {
     message: (d) => `${d.file} has no function that replaces "${d.function}"`,
     hint: (d) =>
       (d.found.length === 0 ? '' : `it defines ${d.found.join(', ')}; `) +
       'name or export the replacement like the function that it replaces' +
       (d.language === 'c' ? '; in C it must not be static' : ''),
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_SOURCE_INVALID: entry<{ file: string; errors: string }>({
+  },
+  WGRAFT_ERR_SOURCE_INVALID: {
     message: (d) => `${d.file} does not compile:\n${d.errors}`,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_SOURCE_UNSUPPORTED: entry<{ file: string; what: string; remedy?: string }>({
+  },
+  WGRAFT_ERR_SOURCE_UNSUPPORTED: {
     message: (d) => `${d.file} cannot become a patch: ${d.what}`,
     hint: (d) => d.remedy,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_IMPORT_UNRESOLVED: entry<{ import: string; file: string; reason: string; remedy?: string }>({
+  },
+  WGRAFT_ERR_IMPORT_UNRESOLVED: {
     message: (d) => `import ${d.import} of ${d.file} cannot be resolved: ${d.reason}`,
     hint: (d) => d.remedy,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_IMPORT_TYPE: entry<{ import: string; file: string; expected: string; found: string }>({
+  },
+  WGRAFT_ERR_IMPORT_TYPE: {
     message: (d) => `import ${d.import} of ${d.file} is declared ${d.found}, the program has ${d.expected}`,
     hint: 'declare it as the program has it',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_IMPORT_NOT_ALLOWED: entry<{ import: string; file: string }>({
+  },
+  WGRAFT_ERR_IMPORT_NOT_ALLOWED: {
     message: (d) => `${d.file} imports "${d.import}", which the program does not import`,
     hint: (d) => `if the host is to give it to the patch, allow it by name: --allow-import ${d.import}`,
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_COMPILER_MISSING: entry<{ package: string }>({
+  },
+  WGRAFT_ERR_COMPILER_MISSING: {
     message: (d) => `C sources need ${d.package}, which is not installed`,
     hint: (d) => `npm install --save-dev ${d.package}`,
     exit: 'failed',
-  }),
-  WGRAFT_ERR_SYMBOLS_MISSING: entry<{ symbols: readonly string[]; file: string }>({
+  },
+  WGRAFT_ERR_SYMBOLS_MISSING: {
     message: (d) =>
       `${d.file} uses the program's data ${d.symbols.map((s) => `"${s}"`).join(', ')}, whose addresses are not known`,
     hint: 'give the original build, linked with --emit-relocs: its symbol table has the addresses (--symbols ORIGINAL.wasm)',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_NOTHING_CHANGED: entry<{ lines: number }>({
+  },
+  WGRAFT_ERR_NOTHING_CHANGED: {
     message: (d) =>
       d.lines === 0
         ? 'the two builds do the same: no function and no data changed'
         : `only line numbers of assertions changed (in ${d.lines} functions)`,
     exit: 'nothingToDo',
-  }),
-  WGRAFT_ERR_DATA_CHANGED: entry<{ symbol: string; how: 'size' | 'value'; old: number; new: number }>({
+  },
+  WGRAFT_ERR_DATA_CHANGED: {
     message: (d) =>
       d.how === 'size'
         ? `the variable "${d.symbol}" has another size: ${d.old} bytes became ${d.new}`
@@ -212,50 +200,42 @@ export const errorTable = {
         ? 'a running program keeps its variables: make the fix without changing this one, or restart'
         : 'if the running value may stay: --keep-data NAME (or --keep-data all)',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_START_CODE_CHANGED: entry<{ function: string }>({
+  },
+  WGRAFT_ERR_START_CODE_CHANGED: {
     message: (d) => `"${d.function}" changed, which runs only when a program starts`,
     hint: 'a running program has started already: this change needs a restart',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_NOT_REACHABLE: entry<{ function: string }>({
+  },
+  WGRAFT_ERR_NOT_REACHABLE: {
     message: (d) => `"${d.function}" changed and has no slot, but its address is taken or it is exported`,
     hint: 'prepare the program with --slots all, or build it without no_instrument_function on this function',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_SYMBOL_AMBIGUOUS: entry<{ symbol: string }>({
+  },
+  WGRAFT_ERR_SYMBOL_AMBIGUOUS: {
     message: (d) =>
       `the builds have different numbers of variables called "${d.symbol}"; which is which cannot be told`,
     hint: 'give the static variables different names in both builds',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_SYMBOLS_UNSUITABLE: entry<{ reason: string }>({
+  },
+  WGRAFT_ERR_SYMBOLS_UNSUITABLE: {
     message: (d) => `the symbols do not fit the target: ${d.reason}`,
     hint: 'they must be the very module that was prepared, linked with --emit-relocs',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_NO_ALLOCATOR: entry<{ sizeBytes: number; reason: string }>({
+  },
+  WGRAFT_ERR_NO_ALLOCATOR: {
     message: (d) =>
       `the patch needs ${d.sizeBytes} bytes of the program's memory, and nothing says where they can safely be: ${d.reason}`,
     hint: 'if you know: --allocator malloc=NAME, --allocator malloc=#INDEX or --allocator grow',
     exit: 'notPatchable',
-  }),
+  },
 
   // --- transitions ---
-  WGRAFT_ERR_TRANSITION_RUNS: entry<{ program: string; patch: string }>({
+  WGRAFT_ERR_TRANSITION_RUNS: {
     message: (d) => `"${d.program}" is still in the transition of patch "${d.patch}"`,
     hint: 'wait for it (wgraft status -w), or reverse it (wgraft revert)',
     exit: 'failed',
-  }),
-  WGRAFT_ERR_TRANSITION_STALLED: entry<{
-    program: string;
-    patch: string;
-    done: number;
-    total: number;
-    functions: readonly string[];
-    /** Where the instances could not even be looked at. */
-    reason?: string;
-  }>({
+  },
+  WGRAFT_ERR_TRANSITION_STALLED: {
     message: (d) =>
       d.reason !== undefined
         ? `transition stalled: ${d.reason}`
@@ -263,125 +243,125 @@ export const errorTable = {
           (d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', ')),
     hint: 'wait with `wgraft status -w`, undo with `wgraft revert`, see who blocks with `wgraft blocking -v`',
     exit: 'stalled',
-  }),
+  },
 
-  WGRAFT_ERR_TRANSITION_REVERSED: entry<{ program: string; patch: string }>({
+  WGRAFT_ERR_TRANSITION_REVERSED: {
     message: (d) => `patch "${d.patch}" is not on "${d.program}": the transition was reversed`,
     hint: 'somebody reverted it while it was being applied; wgraft status shows what is applied',
     exit: 'failed',
-  }),
+  },
 
   // --- the control socket ---
-  WGRAFT_ERR_CONTROL_NAME: entry<{ name: string }>({
+  WGRAFT_ERR_CONTROL_NAME: {
     message: (d) => `"${d.name}" cannot name a program on a control socket`,
     hint: 'a name is 1 to 64 of the characters A-Z a-z 0-9 . _ - and starts with a letter or digit',
     exit: 'usage',
-  }),
-  WGRAFT_ERR_CONTROL_FOLDER: entry<{ folder: string; reason: string }>({
+  },
+  WGRAFT_ERR_CONTROL_FOLDER: {
     message: (d) => `the socket folder ${d.folder} cannot be used: ${d.reason}`,
     hint: 'name another folder, mode 0700 and your own, with WGRAFT_SOCKET_DIR',
     exit: 'failed',
-  }),
-  WGRAFT_ERR_CONTROL_PATH: entry<{ path: string; sizeBytes: number; limitBytes: number }>({
+  },
+  WGRAFT_ERR_CONTROL_PATH: {
     message: (d) => `the socket path ${d.path} has ${d.sizeBytes} bytes, the system allows ${d.limitBytes}`,
     hint: 'name a shorter folder with WGRAFT_SOCKET_DIR, or a shorter program name',
     exit: 'usage',
-  }),
-  WGRAFT_ERR_CONTROL_LISTEN: entry<{ path: string; reason: string }>({
+  },
+  WGRAFT_ERR_CONTROL_LISTEN: {
     message: (d) => `cannot listen on ${d.path}: ${d.reason}`,
     exit: 'failed',
-  }),
-  WGRAFT_ERR_CONTROL_UNREACHABLE: entry<{ target: string; reason: string }>({
+  },
+  WGRAFT_ERR_CONTROL_UNREACHABLE: {
     message: (d) => `${d.target} cannot be reached: ${d.reason}`,
     hint: 'see what runs with `wgraft ps`',
     exit: 'unreachable',
-  }),
-  WGRAFT_ERR_CONTROL_LOST: entry<{ target: string; during: string; known: string }>({
+  },
+  WGRAFT_ERR_CONTROL_LOST: {
     message: (d) => `${d.target} went away during ${d.during}: ${d.known}`,
     hint: 'see whether it still runs with `wgraft ps`; what was applied to a program ends with it',
     exit: 'unreachable',
-  }),
-  WGRAFT_ERR_CONTROL_BUSY: entry<{ target: string; during: string; waitedMs: number }>({
+  },
+  WGRAFT_ERR_CONTROL_BUSY: {
     message: (d) => `${d.target} is busy: no reply to ${d.during} in ${d.waitedMs / 1000}s`,
     hint: (d) =>
       d.during === 'hello'
         ? 'nothing was asked of it; try again, or wait longer with --timeout'
         : `it may still carry out the ${d.during} when its call returns; look with \`wgraft status\``,
     exit: 'stalled',
-  }),
-  WGRAFT_ERR_PROTOCOL: entry<{ reason: string }>({
+  },
+  WGRAFT_ERR_PROTOCOL: {
     message: (d) => `control protocol: ${d.reason}`,
     hint: 'use the wgraft version that the program runs with (wgraft ps shows it)',
     exit: 'unreachable',
-  }),
-  WGRAFT_ERR_PATCH_TOO_LARGE: entry<{ sizeBytes: number; limitBytes: number }>({
+  },
+  WGRAFT_ERR_PATCH_TOO_LARGE: {
     message: (d) => `the patch has ${d.sizeBytes} bytes, the limit is ${d.limitBytes}`,
     hint: 'is it a patch? wgraft inspect FILE says what a file is',
     exit: 'notPatchable',
-  }),
-  WGRAFT_ERR_TARGET_NONE: entry<{ folder: string }>({
+  },
+  WGRAFT_ERR_TARGET_NONE: {
     message: () => 'no live program found',
     hint: (d) => `start one with \`wgraft run\`, or call listen() in yours; looked in ${d.folder}`,
     exit: 'unreachable',
-  }),
-  WGRAFT_ERR_TARGET_UNKNOWN: entry<{ target: string; candidates: readonly string[] }>({
+  },
+  WGRAFT_ERR_TARGET_UNKNOWN: {
     message: (d) => `no live program "${d.target}"`,
     hint: (d) =>
       d.candidates.length === 0 ? 'nothing runs that wgraft can see' : `found: ${d.candidates.join(', ')}`,
     exit: 'unreachable',
-  }),
-  WGRAFT_ERR_TARGET_AMBIGUOUS: entry<{ target: string | undefined; candidates: readonly string[] }>({
+  },
+  WGRAFT_ERR_TARGET_AMBIGUOUS: {
     message: (d) =>
       d.target === undefined
         ? `${d.candidates.length} live programs: ${d.candidates.join(', ')}`
         : `${d.candidates.length} live programs are called "${d.target}": ${d.candidates.join(', ')}`,
     hint: 'name one by its pid',
     exit: 'usage',
-  }),
+  },
 
   // --- wgraft run ---
-  WGRAFT_ERR_NOT_A_COMMAND: entry<{ program: string; reason: string }>({
+  WGRAFT_ERR_NOT_A_COMMAND: {
     message: (d) => `"${d.program}" is not a WASI command: ${d.reason}`,
     hint: 'wgraft run takes WASI preview 1 commands; load other modules from JavaScript with instantiate()',
     exit: 'usage',
-  }),
-  WGRAFT_ERR_IMPORTS_UNKNOWN: entry<{ program: string; imports: readonly string[] }>({
+  },
+  WGRAFT_ERR_IMPORTS_UNKNOWN: {
     message: (d) => `"${d.program}" needs imports that wgraft run cannot give: ${d.imports.join(', ')}`,
     hint: 'it gives wasi_snapshot_preview1; give others from JavaScript with instantiate()',
     exit: 'usage',
-  }),
-  WGRAFT_ERR_PREOPEN: entry<{ guest: string; host: string; reason: string }>({
+  },
+  WGRAFT_ERR_PREOPEN: {
     message: (d) => `cannot give the program ${d.host} as ${d.guest}: ${d.reason}`,
     exit: 'usage',
-  }),
-  WGRAFT_ERR_PROGRAM_TRAPPED: entry<{ program: string; reason: string; stack: readonly string[] }>({
+  },
+  WGRAFT_ERR_PROGRAM_TRAPPED: {
     message: (d) => `"${d.program}" trapped: ${d.reason}`,
     exit: 'failed',
-  }),
-  WGRAFT_ERR_PROGRAM_ENDED: entry<{ program: string; how: string }>({
+  },
+  WGRAFT_ERR_PROGRAM_ENDED: {
     message: (d) => `"${d.program}" has ended: ${d.how}`,
     hint: 'what was applied to it ended with it',
     exit: 'unreachable',
-  }),
+  },
 
   // --- the command line ---
-  WGRAFT_ERR_USAGE: entry<{ what: string; command?: string }>({
+  WGRAFT_ERR_USAGE: {
     message: (d) => d.what,
     hint: (d) => `see \`wgraft ${d.command === undefined ? '' : `${d.command} `}--help\``,
     exit: 'usage',
-  }),
-  WGRAFT_ERR_FILE: entry<{ file: string; doing: 'read' | 'write'; reason: string }>({
+  },
+  WGRAFT_ERR_FILE: {
     message: (d) => `cannot ${d.doing} ${d.file}: ${d.reason}`,
     exit: 'failed',
-  }),
-  WGRAFT_ERR_INTERRUPTED: entry<{ doing: string; state: string }>({
+  },
+  WGRAFT_ERR_INTERRUPTED: {
     message: (d) => `stopped waiting for the ${d.doing}: ${d.state}`,
     hint: 'watch with `wgraft status -w`, undo with `wgraft revert`',
     exit: 'interrupted',
-  }),
-  WGRAFT_ERR_INTERNAL: entry<{ what: string }>({
+  },
+  WGRAFT_ERR_INTERNAL: {
     message: (d) => `internal error: ${d.what}`,
     hint: 'please report this with the module that caused it',
     exit: 'internal',
-  }),
-} as const;
+  },
+};

@@ -1,14 +1,13 @@
-// Every error that wgraft throws: one class; its codes are the table in error-table.ts.
+// Every error that wgraft throws: one class. Its codes are in error-details.ts, what they say in error-table.ts.
 // Callers match on `code`; WgraftError.is() also knows errors of a second copy of the package.
 
+import type { ErrorCode, ErrorDetails } from './error-details.ts';
 import { type Entry, errorTable, exitCodes } from './error-table.ts';
 
+export type { ErrorCode, ErrorDetails } from './error-details.ts';
 export { exitCodes } from './error-table.ts';
 
 const brand = Symbol.for('wgraft.error');
-
-export type ErrorCode = keyof typeof errorTable;
-export type ErrorDetails<C extends ErrorCode> = (typeof errorTable)[C] extends Entry<infer D> ? D : never;
 
 /** What crosses the control socket. */
 export interface ErrorJson {
@@ -24,14 +23,13 @@ export class WgraftError<C extends ErrorCode = ErrorCode> extends Error {
   readonly code: C;
   readonly details: ErrorDetails<C>;
   readonly hint: string | undefined;
-  readonly [brand] = true;
 
   constructor(code: C, details: ErrorDetails<C>, options?: ErrorOptions) {
-    // The table's type ties code and details together; TypeScript cannot see that through an index by a generic key.
-    const found = errorTable[code] as unknown as Entry<ErrorDetails<C>>;
+    const found: Entry<ErrorDetails<C>> = errorTable[code];
     super(found.message(details), options);
     this.code = code;
     this.details = details;
+    Object.defineProperty(this, brand, { value: true });
     this.hint = typeof found.hint === 'function' ? found.hint(details) : found.hint;
   }
 

@@ -14,9 +14,12 @@ export { version } from './version.ts';
  * The socket does not keep the process alive. Dispose of the server, or end the process, to close it.
  * @example
  * await using control = await listen({ name: 'api' });
- * @throws WGRAFT_ERR_SOCKET_UNUSABLE
+ * @throws WGRAFT_ERR_CONTROL_NAME, WGRAFT_ERR_CONTROL_PATH, WGRAFT_ERR_CONTROL_FOLDER, WGRAFT_ERR_CONTROL_LISTEN
  */
-export async function listen(options: ListenOptions, patcher: Patcher = defaultPatcher): Promise<ControlServer> {
+export async function listen(
+  options: ListenOptions,
+  patcher: Patcher = defaultPatcher,
+): Promise<ControlServer> {
   const control = await import('./control/index.ts');
   return control.listen(patcher, options);
 }
