@@ -3,9 +3,10 @@
 
 #include "wgraft.h"
 
-WGRAFT_ORIGINAL(int, sqlite3_prepare_v2, (void *db, const char *sql, int length, void **statement, const char **tail))
+WGRAFT_ORIGINAL(int, sqlite3_prepare_v2, (void *db, const char *sql, int length, void **statement, const char **tail));
 
-#define SQLITE_AUTH 23
+// SQLite has no way to set its error message from outside, but it will say the name of a table that it cannot find.
+static const char refusal[] = "SELECT 1 FROM \"dropping tables is switched off\"";
 
 static int starts_with(const char *text, const char *lower) {
   while (*text == ' ' || *text == '\t' || *text == '\n') text++;
@@ -17,9 +18,6 @@ static int starts_with(const char *text, const char *lower) {
 }
 
 int sqlite3_prepare_v2(void *db, const char *sql, int length, void **statement, const char **tail) {
-  if (starts_with(sql, "drop")) {
-    *statement = 0;
-    return SQLITE_AUTH;
-  }
-  return original_sqlite3_prepare_v2(db, sql, length, statement, tail);
+  if (starts_with(sql, "drop")) return wgraft_original_sqlite3_prepare_v2(db, refusal, -1, statement, tail);
+  return wgraft_original_sqlite3_prepare_v2(db, sql, length, statement, tail);
 }
