@@ -1,6 +1,7 @@
 // npm run corpus -- [--only NAME...] [--slots all|auto|entry] [--json FILE] [--keep DIR] [--no-build]
 // Real security fixes, patched live from their two builds: ../shared/corpus has the recipes. Every entry is judged by its own
-// builds: patched it must do what the new one does, reverted what the old one does. Exit code 1 where one is wrong or failed.
+// builds: patched it must do what the new one does, reverted what the old one does. Exit code 1 where one is wrong,
+// failed or could not be built.
 //
 // --corpus DIR (or CORPUS)            the recipes; default ../shared/corpus beside the repository
 // --scratch DIR (or CORPUS_SCRATCH)   where pairs are built and kept; default: the user's cache folder
@@ -13,6 +14,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import envPaths from 'env-paths';
+import { reasonOf } from '../../src/errors.ts';
 import { slotPolicies } from '../../src/patch/index.ts';
 import { loadBuilder } from './builder.ts';
 import { type EntryOptions, runEntry } from './entry.ts';
@@ -57,7 +59,8 @@ if (values.json !== undefined)
     values.json,
     `${JSON.stringify({ machine, slots: options.slots, totals: sums, rows }, null, 2)}\n`,
   );
-process.exitCode = sums.all.wrong + sums.all.failed > 0 ? 1 : 0;
+const { applied, refused, nothing } = sums.all;
+process.exitCode = applied + refused + nothing === rows.length ? 0 : 1;
 
 /** `--only a b` and `--only a --only b,c` alike. */
 async function choose(): Promise<readonly Recipe[]> {
@@ -66,7 +69,7 @@ async function choose(): Promise<readonly Recipe[]> {
   try {
     return chooseRecipes(await readRecipes(values.corpus), names);
   } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error));
+    return usage(reasonOf(error));
   }
 }
 

@@ -6,6 +6,7 @@ import { access, cp, mkdir, readFile, rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { reasonOf } from '../../src/errors.ts';
 
 export type Pair =
   | { readonly kind: 'built'; readonly old: string; readonly new: string; readonly seconds: number }
@@ -42,7 +43,7 @@ export class Pairs {
     if (await there()) return { kind: 'built', old, new: fresh, seconds: 0 };
     if (!build) return { kind: 'not built', reason: 'not there, and --no-build was given' };
     const began = performance.now();
-    const said = await this.#rebuild(name);
+    const said = await this.#rebuild(name).catch((error: unknown) => `FAIL ${reasonOf(error)}`);
     const seconds = (performance.now() - began) / 1000;
     if (await there()) return { kind: 'built', old, new: fresh, seconds };
     return { kind: 'not built', reason: failureIn(said) };
@@ -93,12 +94,10 @@ async function exists(file: string): Promise<boolean> {
 }
 
 async function missingTools(): Promise<string[]> {
+  const folders = (process.env['PATH'] ?? '').split(path.delimiter);
   const found = await Promise.all(
-    tools.map((tool) =>
-      run('which', [tool]).then(
-        () => true,
-        () => false,
-      ),
+    tools.map(async (tool) =>
+      (await Promise.all(folders.map((f) => exists(path.join(f, tool))))).includes(true),
     ),
   );
   return tools.filter((_, i) => !found[i]);

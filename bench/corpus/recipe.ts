@@ -30,7 +30,10 @@ export const nothingChanges = 'no change in the linked module';
 /** Reads all recipes of a corpus, by name. @throws where there is no corpus, or a recipe is not one */
 export async function readRecipes(corpus: string): Promise<Recipe[]> {
   const folder = path.join(corpus, 'entries');
-  const files = (await readdir(folder)).filter((file) => file.endsWith('.json')).sort();
+  const all = await readdir(folder).catch((cause: unknown) => {
+    throw new Error(`there is no corpus in ${corpus}; say where it is with --corpus DIR`, { cause });
+  });
+  const files = all.filter((file) => file.endsWith('.json')).sort();
   return Promise.all(files.map((file) => readRecipe(path.join(folder, file))));
 }
 

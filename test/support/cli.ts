@@ -140,13 +140,14 @@ export function transcript(command: string, ended: Ended, box: Sandbox): string 
     text
       .replaceAll(box.folder, 'DIR')
       .replaceAll(version, 'VERSION')
+      // Before the ids: the decimals of a time can look like one.
+      .replace(/("(?:elapsedMs|runningMs|blockedMs)":)[\d.e-]+/g, '$1TIME')
       .replace(/\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b/g, 'ID')
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'WHEN')
       .replace(/\bpid \d+/g, 'pid PID')
       .replace(/"pid":\d+/g, '"pid":PID')
       .replace(/-\d+\.sock/g, '-PID.sock')
       .replace(/^(\w+ +)\d{2,7}( +(ready|busy))/gm, '$1PID$2')
-      .replace(/("(?:elapsedMs|runningMs|blockedMs)":)[\d.e-]+/g, '$1TIME')
       .replace(/\b\d+(ms|s|m)\b/g, 'TIME')
       .replace(/v\d+\.\d+\.\d+/g, 'vNODE')
       .replace(/ {2,}(?=\S)/g, (gap, at: number, all: string) =>

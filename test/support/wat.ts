@@ -1,6 +1,7 @@
 // WAT to WebAssembly with names, for fixtures and tests; every proposal that V8 has.
 
 import binaryen from 'binaryen';
+import { Writer } from '../../src/wasm/index.ts';
 
 const features = [
   'Atomics',
@@ -39,4 +40,14 @@ export function wat(text: string): Uint8Array<ArrayBuffer> {
   } finally {
     module.dispose();
   }
+}
+
+/** The module with more custom sections at its end. */
+export function withCustom(
+  bytes: Uint8Array,
+  sections: Readonly<Record<string, Uint8Array>>,
+): Uint8Array<ArrayBuffer> {
+  const out = new Writer(bytes.length + 256).raw(bytes);
+  for (const [name, payload] of Object.entries(sections)) out.custom(name, payload);
+  return out.toBytes();
 }

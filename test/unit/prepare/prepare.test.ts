@@ -10,19 +10,13 @@ import {
   readBuildId,
   readFunctionNames,
   readModule,
-  readProducers,
   readSections,
-  readTargetFeatures,
   sectionIds,
   Writer,
   writeBuildId,
-  writeProducers,
-  writeTargetFeatures,
 } from '../../../src/wasm/index.ts';
 import { slotted } from '../../support/slots.ts';
-import { wat } from '../../support/wat.ts';
-
-type Bytes = Uint8Array<ArrayBuffer>;
+import { wat, withCustom } from '../../support/wat.ts';
 
 const kernel = wat(`(module
   (import "env" "tick" (func $tick))
@@ -47,13 +41,6 @@ const kernel = wat(`(module
     ${'(drop (i32.add (i32.const 1000000) (i32.const 2000000)))'.repeat(5)} (i32.const 1)))`);
 
 const imports = { env: { tick: () => {}, memory: new WebAssembly.Memory({ initial: 1 }) } };
-
-/** The module with more custom sections at its end. */
-function withCustom(bytes: Uint8Array, sections: Readonly<Record<string, Uint8Array>>): Bytes {
-  const out = new Writer(bytes.length + 256).raw(bytes);
-  for (const [name, payload] of Object.entries(sections)) out.custom(name, payload);
-  return out.toBytes();
-}
 
 const mapOf = (bytes: Uint8Array): SlotMap => {
   const map = findSlotMap(bytes);
@@ -200,6 +187,11 @@ describe('additions', () => {
     expect(mapOf(bytes).functions.map((f) => hex(f.hash))).toEqual(expected);
     expect(mapOf(bytes).original).toBe(createHash('sha256').update(kernel).digest('hex'));
   });
+
+  test('a byte order mark in an export name is part of the name', async () => {
+    const { bytes } = await prepare(wat('(module (func (export "\\ef\\bb\\bff") (nop)))'));
+    expect(readModule(bytes).exports[0]?.name).toBe('\ufeff' + 'f');
+  });
 });
 
 describe('slots', () => {
@@ -246,132 +238,6 @@ describe('slots', () => {
     const { instance } = await WebAssembly.instantiate(fix, { app: { a: exports['a'] } });
     redirect('b', instance.exports['b'] as () => number);
     expect(exports['a'](100_000)).toBe(77);
-  });
-});
-
-describe('custom sections', () => {
-  const payload = Uint8Array.of(1, 2, 3);
-
-  test('what cannot be kept right is left out and said; the rest is kept as it is', async () => {
-    const stale = [
-      'reloc.CODE',
-      'linking',
-      '.debug_info',
-      'reloc..debug_info',
-      'sourceMappingURL',
-      'external_debug_info',
-    ];
-    const fresh = ['dylink.0', 'hello', 'component-type:x', 'producers', 'target_features'];
-    const all = Object.fromEntries([...fresh, ...stale].map((name) => [name, payload]));
-    const { bytes, report } = await prepare(withCustom(kernel, all));
-    expect(report.dropped).toEqual(stale);
-    const customs = readSections(bytes).filter((s) => s.id === 0);
-    expect(customs.map((s) => s.name)).toEqual(['name', ...fresh, 'wgraft.slots', 'build_id']);
-    for (const s of customs.filter((c) => fresh.includes(c.name)))
-      expect(bytes.subarray(s.payload, s.end)).toEqual(payload);
-  });
-
-  test.each(['splice', 'binaryen'] as const)(
-    '%s: producers and target_features tell of the additions',
-    async (engine) => {
-      const clang = { name: 'processed-by', producers: [{ name: 'clang', version: '22' }] };
-      const bytes = withCustom(kernel, {
-        target_features: writeTargetFeatures([
-          { prefix: '+', name: 'bulk-memory' },
-          { prefix: '-', name: 'reference-types' },
-          { prefix: '+', name: 'sign-ext' },
-        ]),
-        producers: writeProducers([clang]),
-      });
-      const { bytes: prepared } = await prepare(bytes, { engine });
-      const sections = readSections(prepared);
-      const wgraft = { name: 'wgraft', version };
-      expect(readProducers(prepared, sections)).toEqual([
-        { ...clang, producers: [...clang.producers, wgraft] },
-      ]);
-      expect(readTargetFeatures(prepared, sections)?.map((f) => f.prefix + f.name)).toEqual([
-        '+bulk-memory',
-        '+mutable-globals',
-        '+reference-types',
-        '+sign-ext',
-        '+tail-call',
-      ]);
-    },
-  );
-
-  test('a module without producers gets the section, one without features does not', async () => {
-    const { bytes } = await prepare(kernel);
-    const sections = readSections(bytes);
-    expect(readProducers(bytes, sections)).toEqual([
-      { name: 'processed-by', producers: [{ name: 'wgraft', version }] },
-    ]);
-    expect(readTargetFeatures(bytes, sections)).toBeUndefined();
-  });
-
-  test('damaged names and a damaged build id stop nothing', async () => {
-    const bare = kernel.subarray(0, findCustom(readSections(kernel), 'name')?.start);
-    const damaged = withCustom(bare, { name: Uint8Array.of(1, 4, 9, 9), build_id: Uint8Array.of(200, 1) });
-    const { bytes } = await prepare(damaged);
-    const name = findCustom(readSections(bytes), 'name');
-    expect([...bytes.subarray(name?.payload, name?.end)]).toEqual([1, 4, 9, 9]);
-    expect(mapOf(bytes).originalBuildId).toBeUndefined();
-  });
-
-  test('a byte order mark in an export name is part of the name', async () => {
-    const { bytes } = await prepare(wat('(module (func (export "\\ef\\bb\\bff") (nop)))'));
-    expect(readModule(bytes).exports[0]?.name).toBe('\ufeff' + 'f');
-  });
-});
-
-describe('branch hints', () => {
-  const text = (hook: string, call: string): string => `(module ${hook}
-    (func $f (export "f") (param i32) (result i32)
-      ${call}
-      (@metadata.code.branch_hint "\\01")
-      (if (local.get 0) (then (return (i32.const 1))))
-      ${call}
-      (@metadata.code.branch_hint "\\00")
-      (if (i32.eq (local.get 0) (i32.const 5)) (then (return (i32.const 2))))
-      (i32.const 3)))`;
-
-  /** The opcode at each hinted place, and the hint. */
-  function hints(bytes: Uint8Array): [opcode: number | undefined, hint: number | undefined][] {
-    const m = readModule(bytes);
-    const section = findCustom(m.sections, 'metadata.code.branch_hint');
-    if (section === undefined) return [];
-    const payload = [...bytes.subarray(section.payload, section.end)];
-    const [functions, index = 0, count = 0, ...items] = payload;
-    expect(functions).toBe(1);
-    const body = m.bodies[index - m.imported.func];
-    return Array.from({ length: count }, (_, i) => {
-      const [offset = 0, size, hint] = items.slice(i * 3);
-      expect(size).toBe(1);
-      return [bytes[(body?.start ?? 0) + offset], hint];
-    });
-  }
-
-  const forms = [
-    ['no hook', '', ''],
-    ['a hook', '(import "env" "__fentry__" (func $hook))', '(call $hook)'],
-  ] as const;
-
-  test.each(forms)('still stand at their branches: %s', async (_, hook, call) => {
-    const bytes = wat(text(hook, call));
-    const expected = [
-      [4, 1],
-      [4, 0],
-    ];
-    expect(hints(bytes)).toEqual(expected);
-    for (const engine of ['splice', 'binaryen'] as const) {
-      const { bytes: prepared, report } = await prepare(bytes, { engine, slots: 'all' });
-      expect([engine, hints(prepared), report.dropped]).toEqual([engine, expected, []]);
-    }
-  });
-
-  test('damaged ones are left out and said', async () => {
-    const bare = wat('(module (func (nop)))');
-    const bytes = withCustom(bare, { 'metadata.code.branch_hint': Uint8Array.of(1, 0, 1, 99, 1, 1) });
-    expect((await prepare(bytes)).report.dropped).toEqual(['metadata.code.branch_hint']);
   });
 });
 
