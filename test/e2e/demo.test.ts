@@ -1,0 +1,28 @@
+// What the README promises, run as it says: the demo and the example, with the built command.
+
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const run = promisify(execFile);
+
+beforeAll(() =>
+  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { cwd: root }),
+);
+
+describe('from a checkout', () => {
+  test('npm run demo: same process, state kept, the bug gone and back, no request lost', async () => {
+    const { stdout } = await run(process.execPath, ['wasm-fixtures/inventory/demo.ts'], { cwd: root });
+    expect(stdout).not.toContain('NOT OK');
+    expect(stdout.match(/^ {2}ok {2}/gm)).toHaveLength(12);
+    expect(stdout).toMatch(/ok {2}requests lost: 0 of \d+\n/);
+  }, 120_000);
+
+  test('examples/sqlite-server: SQLite patched under load, no row lost', async () => {
+    const { stdout } = await run(process.execPath, ['examples/sqlite-server/run.ts'], { cwd: root });
+    expect(stdout).toContain('DROP TABLE is refused');
+    expect(stdout).toContain('requests lost: 0\n');
+  }, 120_000);
+});
