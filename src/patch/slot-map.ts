@@ -36,6 +36,8 @@ export interface SlotMapHeader {
   /** The original module's own build id, in hex, where it had one. */
   readonly originalBuildId?: string;
   readonly hash: HashKind;
+  /** True where some function has a `try` block: the engine's stack traces are not complete then. */
+  readonly tryBlocks: boolean;
 }
 
 export interface SlotMapFunction {
@@ -107,7 +109,16 @@ function readHeader(r: Reader): SlotMapHeader {
 
 function isHeader(value: unknown): value is SlotMapHeader {
   if (typeof value !== 'object' || value === null) return false;
-  const { tool, engine, policy, fentry, original, originalBuildId, hash }: Record<string, unknown> = {
+  const {
+    tool,
+    engine,
+    policy,
+    fentry,
+    original,
+    originalBuildId,
+    hash,
+    tryBlocks,
+  }: Record<string, unknown> = {
     ...value,
   };
   return (
@@ -117,7 +128,8 @@ function isHeader(value: unknown): value is SlotMapHeader {
     ['string', 'undefined'].includes(typeof fentry) &&
     typeof original === 'string' &&
     ['string', 'undefined'].includes(typeof originalBuildId) &&
-    hashKinds.some((k) => k === hash)
+    hashKinds.some((k) => k === hash) &&
+    typeof tryBlocks === 'boolean'
   );
 }
 

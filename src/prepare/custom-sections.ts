@@ -13,6 +13,7 @@ import {
   Writer,
 } from '../wasm/index.ts';
 import { chunkSize } from './additions.ts';
+import { branchHintSection, writeBranchHints } from './branch-hints.ts';
 import { writeBody } from './code-section.ts';
 import { guardOf, type Job } from './job.ts';
 import type { PlannedFunction } from './plan.ts';
@@ -25,12 +26,22 @@ export function rewriteCustom(section: Section, job: Job): Uint8Array | undefine
   const payload = job.m.bytes.subarray(section.payload, section.end);
   if (stale.test(section.name) || section.name === buildIdSection) return undefined;
   if (section.name === 'name') return rewriteNames(payload, job);
-  if (section.name.startsWith('metadata.code.'))
-    return ifWellFormed(() => moveCodeMetadata(payload, job), undefined);
+  if (section.name.startsWith('metadata.code.')) {
+    const moved = ifWellFormed(() => moveCodeMetadata(payload, job), undefined);
+    const ours = section.name === branchHintSection && moved !== undefined;
+    return ours ? writeBranchHints(job, moved) : moved;
+  }
   if (section.name === producersSection) return ifWellFormed(() => addToProducers(job.m, section), payload);
   if (section.name === targetFeaturesSection)
     return ifWellFormed(() => addFeatures(job.m, section, job.plan), payload);
   return payload;
+}
+
+/** Hints for the guards of a kernel that has no hints of its own; they have to stand before the code. */
+export function addedHints(job: Job): Uint8Array | undefined {
+  const wanted =
+    job.guards && job.plan.slots > 0 && findCustom(job.m.sections, branchHintSection) === undefined;
+  return wanted ? writeBranchHints(job, undefined) : undefined;
 }
 
 /** Custom sections that the kernel does not have, by name. */

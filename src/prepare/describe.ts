@@ -6,6 +6,7 @@ import type { Engine, SlotMap, SlotMapHeader } from '../patch/index.ts';
 import { version } from '../version.ts';
 import {
   funcType,
+  hasTryBlocks,
   readBuildId,
   readFunctionNames,
   showFuncType,
@@ -36,10 +37,10 @@ export function describe(m: WasmModule, plan: Plan, engine: Engine): SlotMap {
     reason: f.reason,
     hash: hashes.bytes.subarray(i * hashBytes, (i + 1) * hashBytes),
   }));
-  return { ...header(m, plan, engine), hash: hashes.kind, functions };
+  return { ...header(m, plan, engine), hash: hashes.kind, tryBlocks: hasTryBlocks(m), functions };
 }
 
-function header(m: WasmModule, plan: Plan, engine: Engine): Omit<SlotMapHeader, 'hash'> {
+function header(m: WasmModule, plan: Plan, engine: Engine): Omit<SlotMapHeader, 'hash' | 'tryBlocks'> {
   const ownId = originalBuildId(m);
   return {
     tool: `wgraft ${version}`,

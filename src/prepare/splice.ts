@@ -15,8 +15,9 @@ import {
   Writer,
 } from '../wasm/index.ts';
 import { addedFunctions, chunkSize, fixedFunctions, type Places } from './additions.ts';
+import { branchHintSection } from './branch-hints.ts';
 import { copyCode, layOutCode, type Payload } from './code-section.ts';
-import { addedCustom, rewriteCustom } from './custom-sections.ts';
+import { addedCustom, addedHints, rewriteCustom } from './custom-sections.ts';
 import type { Job } from './job.ts';
 import type { Plan } from './plan.ts';
 
@@ -45,6 +46,8 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
   const emitBefore = (rank: number): void => {
     for (const id of sectionOrder.slice(0, rank)) {
       const payload = changed.get(id);
+      const hints = id === sectionIds.code && payload !== undefined ? addedHints(job) : undefined;
+      if (hints !== undefined) pieces.push(customHeader(branchHintSection, hints.length), hints);
       if (payload !== undefined) pieces.push(new Writer(8).u8(id).u32(payload.length).view(), payload);
       changed.delete(id);
     }

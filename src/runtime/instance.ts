@@ -78,12 +78,18 @@ export class Instance {
 
   /**
    * Activeness check: is any version of the functions behind `slots`, or anything of `patch`, on this instance's stack?
+   * In a program with try blocks every function counts (leave-kernel), because not all that are active can be seen.
    * @param fresh the caller knows that no frame can be below it (a fresh turn of the event loop).
    */
   activity(slots: ReadonlySet<SlotIndex>, patch: LoadedPatch, fresh: boolean): Activity | undefined {
     if (!canSeeFrames()) return fresh ? undefined : { functions: [], stack: [] };
     const frames = wasmFrames().flatMap((frame) => this.#locate(frame) ?? []);
-    const changed = frames.filter((f) => f.patch === patch.id || (f.slot !== undefined && slots.has(f.slot)));
+    // V8 lists no function that it inlined into a try block, but always the one it inlined it into.
+    const incomplete =
+      this.program.map.tryBlocks || [...this.#staged.values()].some((s) => s.patch.tryBlocks);
+    const changed = frames.filter(
+      (f) => incomplete || f.patch === patch.id || (f.slot !== undefined && slots.has(f.slot)),
+    );
     if (changed.length === 0) return undefined;
     const functions = [...new Set(changed.map((f) => f.name))];
     return { functions, stack: frames.map((f) => f.name).reverse() };

@@ -9,7 +9,7 @@ import {
   type SlotMap,
   showFunction,
 } from '../patch/index.ts';
-import { type FuncIndex, readModule, type SlotIndex } from '../wasm/index.ts';
+import { type FuncIndex, hasTryBlocks, readModule, type SlotIndex } from '../wasm/index.ts';
 
 export interface LoadedPatch {
   /** Build id, hex. */
@@ -22,6 +22,8 @@ export interface LoadedPatch {
   /** Imports that are mutable globals, as GOT entries are. */
   readonly mutable: ReadonlySet<PatchImport>;
   readonly functionNames: readonly string[];
+  /** See SlotMapHeader.tryBlocks. */
+  readonly tryBlocks: boolean;
 }
 
 /**
@@ -48,6 +50,7 @@ export function loadPatch(bytes: Uint8Array): LoadedPatch {
     slotOfFunction: new Map(slotOfFunction),
     mutable: new Set(mutable),
     functionNames: manifest.replaces.map(showFunction),
+    tryBlocks: hasTryBlocks(parsed),
   };
 }
 

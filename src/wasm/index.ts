@@ -15,6 +15,7 @@ export * from './renumber.ts';
 export * from './sections.ts';
 export * from './symbols.ts';
 export * from './target-features.ts';
+export * from './try-blocks.ts';
 export * from './type-table.ts';
 export * from './types.ts';
 export * from './writer.ts';
