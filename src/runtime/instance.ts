@@ -9,6 +9,7 @@ import type { LoadedPatch } from './loaded-patch.ts';
 import type { Program } from './program.ts';
 import { SlotTable } from './slot-table.ts';
 import { type Reservation, type StagedPatch, stagePatch } from './stage.ts';
+import { countActivations, isSuspended } from './suspension.ts';
 
 /** What is on an instance's stack that a transition must wait for. */
 export interface Activity {
@@ -43,6 +44,7 @@ export class Instance {
     this.#instance = instance;
     this.#imports = imports;
     hideReserved(instance);
+    countActivations(instance);
   }
 
   /** Makes a patch ready here; again and again is fine. @throws WGRAFT_ERR_STAGE_FAILED */
@@ -78,10 +80,12 @@ export class Instance {
 
   /**
    * Activeness check: is any version of the functions behind `slots`, or anything of `patch`, on this instance's stack?
-   * In a program with try blocks every function counts (leave-kernel), because not all that are active can be seen.
+   * A suspended activation (JSPI) can hold any function, and in a program with try blocks not all that are active can be
+   * seen: there every function counts (leave-kernel).
    * @param fresh the caller knows that no frame can be below it (a fresh turn of the event loop).
    */
   activity(slots: ReadonlySet<SlotIndex>, patch: LoadedPatch, fresh: boolean): Activity | undefined {
+    if (isSuspended(this.#instance)) return { functions: ['(suspended)'], stack: [] };
     if (!canSeeFrames()) return fresh ? undefined : { functions: [], stack: [] };
     const frames = wasmFrames().flatMap((frame) => this.#locate(frame) ?? []);
     // V8 lists no function that it inlined into a try block, but always the one it inlined it into.
