@@ -22,8 +22,9 @@ export function placeData(
 ): PlacedData {
   const relocations = new Writer(64).u32(0);
   const segments = addresses.own.map(({ data, offset }) => {
-    const content = bytes.slice(data.content.start, data.content.end);
-    const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+    // A copy of its own: of a Buffer, `slice` would give a view of the caller's build.
+    const content = new Uint8Array(bytes.subarray(data.content.start, data.content.end));
+    const view = new DataView(content.buffer);
     for (const reference of data.references) {
       const place = reference.at - data.content.start;
       const address = addresses.of(reference);
