@@ -1,0 +1,111 @@
+// The package as users get it: what is in the tarball, what its entry points load, and that versions agree.
+
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { version } from '../src/version.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const require = createRequire(import.meta.url);
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  version: string;
+  exports: Record<string, string>;
+  dependencies: Record<string, string>;
+};
+
+test('src/version.ts and package.json agree', () => {
+  expect(version).toBe(manifest.version);
+});
+
+describe('the packed tarball, installed in an empty project', () => {
+  const project = mkdtempSync(join(tmpdir(), 'wgraft-package-'));
+  const home = join(project, 'node_modules/wgraft');
+  let files: string[] = [];
+
+  beforeAll(() => {
+    const packed = execFileSync(
+      'npm',
+      ['pack', '--ignore-scripts', '--json', '--pack-destination', project],
+      {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      },
+    );
+    const [tarball] = Object.values(JSON.parse(packed) as object) as [
+      { filename: string; files: { path: string }[] },
+    ];
+    files = tarball.files.map((f) => f.path);
+    mkdirSync(home, { recursive: true });
+    execFileSync('tar', ['-xzf', join(project, tarball.filename), '-C', home, '--strip-components=1']);
+    // Its dependencies, and nothing else of this checkout.
+    for (const name of Object.keys(manifest.dependencies)) {
+      const link = join(project, 'node_modules', name);
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(join(root, 'node_modules', name), link);
+    }
+    writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+  });
+  afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+  test('has the command, the built code, its sources and the licence, and nothing of the checkout', () => {
+    const folders = new Set(files.map((f) => f.split('/')[0]));
+    expect([...folders].sort()).toEqual(
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'src'].filter((f) =>
+        folders.has(f),
+      ),
+    );
+    for (const path of Object.values(manifest.exports)) expect(existsSync(join(home, path))).toBe(true);
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'bin/wgraft.js',
+        'dist/index.js',
+        'dist/index.d.ts',
+        'src/index.ts',
+        'LICENSE',
+      ]),
+    );
+  });
+
+  const snippet = `
+    import { readFileSync } from 'node:fs';
+    import { instantiate, listen, version } from 'wgraft';
+    import { prepare } from 'wgraft/prepare';
+    import { buildPatch } from 'wgraft/build';
+    import { connect } from 'wgraft/control';
+    const kernel = Uint8Array.from(Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcHAQNvbmUAAAoGAQQAQQEL', 'base64'));
+    const { bytes } = await prepare(kernel, { slots: 'all' });
+    const { instance } = await instantiate(bytes, {}, { name: 'app' });
+    await using server = await listen({ name: 'api' });
+    const text = '(module (func (export "one") (result i32) (i32.const 2)))';
+    const source = { kind: 'wat', text, file: 'two.wat' };
+    const patch = await buildPatch({ target: bytes, replacements: [{ function: 'one', source }], name: 'two' });
+    const client = await connect(server.path);
+    const before = instance.exports.one();
+    const { complete } = await client.apply(patch.bytes);
+    console.log(JSON.stringify([version, before, complete, instance.exports.one()]));
+    process.exit(0);`;
+
+  test.each(['node22', 'node24', 'node'])('runs on %s', (name) => {
+    // Node 22 knows no \`await using\`; the package's own code is compiled for it, a user's snippet is not.
+    const code = name === 'node22' ? snippet.replace('await using server', 'const server') : snippet;
+    const script = join(project, `${name}.js`);
+    writeFileSync(script, code);
+    const node = join(dirname(require.resolve(`${name}/package.json`)), 'bin/node');
+    const env = { ...process.env, WGRAFT_SOCKET_DIR: join(project, `sockets-${name}`) };
+    const out = execFileSync(node, [script], { cwd: project, encoding: 'utf8', env });
+    expect(JSON.parse(out)).toEqual([version, 1, true, 2]);
+  });
+});
