@@ -24,6 +24,12 @@ export interface AdoptOptions {
   readonly name?: string;
 }
 
+interface Gone {
+  readonly program: Program;
+  readonly ref: WeakRef<Instance>;
+  readonly id: number;
+}
+
 const defaultTimeoutMs = 30_000;
 
 /** @public Applies patches to the programs of this thread, reverts them and reports. */
@@ -33,12 +39,7 @@ export class Patcher implements Operations {
   readonly #events = new Events();
   readonly #scheduler = new Scheduler((deadline) => this.#advance(deadline, true));
   readonly #handles = new WeakMap<WebAssembly.Instance, Instance>();
-  readonly #gone = new FinalizationRegistry<{ program: Program; ref: WeakRef<Instance>; id: number }>(
-    (of) => {
-      of.program.remove(of.ref);
-      this.#events.emit({ type: 'instance', program: of.program.name, instance: of.id, change: 'gone' });
-    },
-  );
+  readonly #gone = new FinalizationRegistry<Gone>((gone) => this.#bury(gone));
   #nextInstance = 1;
 
   /**
@@ -74,6 +75,14 @@ export class Patcher implements Operations {
     const program = this.#programs.get(id) ?? new Program(name ?? `wasm-${id.slice(0, 8)}`, id, module);
     this.#programs.set(id, program);
     return program;
+  }
+
+  /** A host that loads module after module must not keep all of them; one with patches is kept for instances to come. */
+  #bury({ program, ref, id }: Gone): void {
+    program.remove(ref);
+    this.#events.emit({ type: 'instance', program: program.name, instance: id, change: 'gone' });
+    const used = program.instances.length > 0 || program.stack.length > 0 || this.#transitions.has(program);
+    if (!used) this.#programs.delete(program.buildId);
   }
 
   #beBorn(program: Program, instance: Instance): void {

@@ -1,7 +1,12 @@
 // Transitions, told by their whole event log, as the kernel's livepatch selftests do.
 
 import { describe, expect, test } from 'vitest';
+import { buildPatch } from '../../../src/build/index.ts';
+import { instantiate } from '../../../src/host/index.ts';
+import { prepare } from '../../../src/prepare/index.ts';
+import { Patcher } from '../../../src/runtime/index.ts';
 import { type Story, story } from '../../support/story.ts';
+import { wat } from '../../support/wat.ts';
 
 const answer = `(module
   (import "env" "pause" (func $pause))
@@ -325,6 +330,41 @@ describe('instances', () => {
     const result = await app.patcher.apply(await app.patch('two', 'answer', returning('answer', 2)));
     expect(result.instances).toEqual({ done: 1, total: 1 });
     expect(app.exports['answer']()).toBe(2);
+  });
+
+  test('the last one takes its program along, unless that has patches', async () => {
+    const patcher = new Patcher();
+    const left: string[] = [];
+    patcher.subscribe((e) => {
+      if (e.type === 'instance' && e.change === 'gone') left.push(e.program);
+    });
+    const make = async (name: string, value: number): Promise<Uint8Array<ArrayBuffer>> => {
+      const text = `(module (func $answer (export "answer") (result i32) (i32.const ${value})))`;
+      const { bytes } = await prepare(wat(text), { slots: 'all' });
+      await instantiate(bytes, {}, { name, patcher });
+      return bytes;
+    };
+    await make('plain', 1);
+    const target = await make('patched', 2);
+    const source = { kind: 'wat', text: returning('answer', 3), file: 'fix.wat' } as const;
+    const { bytes } = await buildPatch({
+      target,
+      replacements: [{ function: 'answer', source }],
+      name: 'fix',
+    });
+    await patcher.apply(bytes);
+    await expect
+      .poll(
+        () => {
+          globalThis.gc?.();
+          return left.toSorted();
+        },
+        { timeout: 20_000 },
+      )
+      .toEqual(['patched', 'plain']);
+    expect(patcher.statusNow().programs.map((p) => p.name)).toEqual(['patched']);
+    const born = await instantiate(target, {}, { patcher });
+    expect((born.instance.exports['answer'] as () => number)()).toBe(3);
   });
 
   test('stay alive through one of their functions', async () => {
