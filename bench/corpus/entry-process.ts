@@ -7,6 +7,8 @@ import { Patcher, WgraftError } from '../../src/index.ts';
 import { type Prepared, prepare } from '../../src/prepare/index.ts';
 import { buildFromBuilds, loadBuilder } from './builder.ts';
 import { type Expected, expectedOf, otherChecks, Scoreboard } from './expected.ts';
+import { liveKinds } from './live-kinds.ts';
+import { beginObject, type LiveObject } from './live-object.ts';
 import type { Job, Message, Outcome, PatchFigures, Phase, Result } from './outcome.ts';
 import { patchFigures } from './patch-figures.ts';
 import { type Running, runPrepared, runRound } from './program.ts';
@@ -108,16 +110,21 @@ async function applyAndRevert(
   figures: PatchFigures,
 ): Promise<Judged> {
   enter('applying');
+  const { name } = recipe;
+  const begin = (): Promise<LiveObject | undefined> => beginObject(liveKinds, module, { patcher, name });
+  const ofOldCode = await begin();
   const applied = await refusable(() => patcher.apply(patch, { timeoutMs: 10_000 }));
   if ('refused' in applied) return { outcome: scoreboard.outcome(applied.refused), patch: figures };
   scoreboard.transition(applied.value);
   enter('running patched');
   scoreboard.compare('patched', runRound(running, expected.calls[1]), expected.new[1]);
-  const fresh = (): Promise<Running> => runPrepared(module, { patcher, name: recipe.name });
+  const fresh = (): Promise<Running> => runPrepared(module, { patcher, name });
+  scoreboard.finish('that the old code began', ofOldCode);
   scoreboard.compare('born patched', runRound(await fresh(), expected.calls[1]), expected.born);
   enter('making the other checks');
   const patchedChecks = await otherChecks(recipe, expected.checks.new, fresh, 'patched');
   enter('reverting');
+  const ofNewCode = await begin();
   const reverted = await refusable(() => patcher.revert(undefined, { timeoutMs: 10_000 }));
   if ('refused' in reverted) {
     scoreboard.add(`cannot be reverted: ${reverted.refused.error.message}`);
@@ -125,6 +132,7 @@ async function applyAndRevert(
     scoreboard.transition(reverted.value);
     enter('running reverted');
     scoreboard.compare('reverted', runRound(running, expected.calls[2]), expected.old[2]);
+    scoreboard.finish('that the new code began', ofNewCode);
   }
   const revertedChecks = await otherChecks(recipe, expected.checks.old, fresh, 'reverted');
   return {

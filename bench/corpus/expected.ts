@@ -1,6 +1,7 @@
 // What an entry must do: the builds themselves, run plainly through the same calls, say it. And the comparison with that.
 
 import type { TransitionResult } from '../../src/index.ts';
+import type { LiveObject } from './live-object.ts';
 import type { Outcome } from './outcome.ts';
 import { isTrap, liveCall, type Round, type Running, roundCalls, runPlain, runRound } from './program.ts';
 import type { Recipe, Value } from './recipe.ts';
@@ -123,6 +124,12 @@ export class Scoreboard {
       const must = expected.get(call);
       if (value !== must) this.add(`${when}: ${call} gave ${value}, must be ${must}`);
     }
+  }
+
+  /** Ends the life of an object that was begun before the last transition. */
+  finish(which: string, object: LiveObject | undefined): void {
+    const fault = object?.finish();
+    if (fault !== undefined) this.add(`an object ${which} is spoilt: ${fault}`);
   }
 
   transition({ direction, complete, instances }: TransitionResult): void {

@@ -5,6 +5,7 @@
 //
 // --corpus DIR (or CORPUS)            the recipes; default ../shared/corpus beside the repository
 // --scratch DIR (or CORPUS_SCRATCH)   where pairs are built and kept; default: the user's cache folder
+// --debug                             builds with debug information, which names structs and their fields
 // --timeout SECONDS                   for one entry, building of its pair not counted; default 120
 // --builder FILE                      the module that has buildPatchFromBuilds; default src/build/index.ts
 
@@ -33,6 +34,7 @@ const { values, positionals } = parseArgs({
     slots: { type: 'string', default: 'auto' },
     json: { type: 'string' },
     keep: { type: 'string' },
+    debug: { type: 'boolean', default: false },
     build: { type: 'boolean', default: true },
     corpus: { type: 'string', default: process.env['CORPUS'] ?? path.join(root, '..', 'shared', 'corpus') },
     scratch: { type: 'string', default: process.env['CORPUS_SCRATCH'] ?? cacheFolder() },
@@ -44,7 +46,9 @@ const { values, positionals } = parseArgs({
 const recipes = await choose();
 const options = await entryOptions();
 const machine = `Node ${process.versions.node}, V8 ${process.versions.v8}, ${cpus()[0]?.model ?? 'unknown CPU'}`;
-console.log(`${machine}; ${recipes.length} entries, slots: ${options.slots}`);
+console.log(
+  `${machine}; ${recipes.length} entries, slots: ${options.slots}${values.debug ? ', with debug information' : ''}`,
+);
 console.log(header());
 const rows: Row[] = [];
 for (const recipe of recipes) {
@@ -57,7 +61,7 @@ console.log(`\n${showTotals(sums)}`);
 if (values.json !== undefined)
   await writeFile(
     values.json,
-    `${JSON.stringify({ machine, slots: options.slots, totals: sums, rows }, null, 2)}\n`,
+    `${JSON.stringify({ machine, slots: options.slots, debug: values.debug, totals: sums, rows }, null, 2)}\n`,
   );
 const { applied, refused, nothing } = sums.all;
 process.exitCode = applied + refused + nothing === rows.length ? 0 : 1;
@@ -83,8 +87,8 @@ async function entryOptions(): Promise<EntryOptions> {
     console.error(
       `${path.relative(process.cwd(), builder)} exports no buildPatchFromBuilds: no patch is built, all else is run`,
     );
-  const { corpus, scratch, build } = values;
-  const pairs = new Pairs({ corpus: path.resolve(corpus), scratch: path.resolve(scratch), build });
+  const { corpus, scratch, build, debug } = values;
+  const pairs = new Pairs({ corpus: path.resolve(corpus), scratch: path.resolve(scratch), build, debug });
   const keep = values.keep === undefined ? {} : { keep: path.resolve(values.keep) };
   return { pairs, slots, builder, timeoutMs, ...keep };
 }

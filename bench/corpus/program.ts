@@ -15,13 +15,13 @@ export async function runPlain(module: WebAssembly.Module): Promise<Running> {
   return (await runRaw(module)).running;
 }
 
-/** The same, with the instance itself. */
+/** The same, with the instance itself and what it was instantiated with. */
 export async function runRaw(
   module: WebAssembly.Module,
-): Promise<{ running: Running; instance: WebAssembly.Instance }> {
+): Promise<{ running: Running; instance: WebAssembly.Instance; imports: WebAssembly.Imports }> {
   const { wasi, imports } = surroundings(module);
   const instance = await WebAssembly.instantiate(module, imports);
-  return { running: start(wasi, instance), instance };
+  return { running: start(wasi, instance), instance, imports };
 }
 
 /** Instantiates a prepared module so that it can be patched; it has the patches that its program has. */
