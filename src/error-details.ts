@@ -47,12 +47,18 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_IMPORT_NOT_ALLOWED: { import: string; file: string };
   WGRAFT_ERR_COMPILER_MISSING: { package: string };
   WGRAFT_ERR_SYMBOLS_MISSING: { symbols: readonly string[]; file: string };
-  WGRAFT_ERR_NOTHING_CHANGED: { lines: number };
+  /** `exports`: new ones, where they are the only change. */
+  WGRAFT_ERR_NOTHING_CHANGED: { lines: number; exports?: readonly string[] };
   WGRAFT_ERR_DATA_CHANGED: { symbol: string; how: 'size' | 'value'; old: number; new: number };
+  /** `fields`: what changed, in words; `others`: further structs whose layout changed. */
+  WGRAFT_ERR_LAYOUT_CHANGED: { struct: string; fields: readonly string[]; others: readonly string[] };
   WGRAFT_ERR_START_CODE_CHANGED: { function: string };
+  WGRAFT_ERR_EXPORT_CHANGED: { export: string; old: string; new: string };
   WGRAFT_ERR_NOT_REACHABLE: { function: string };
   WGRAFT_ERR_SYMBOL_AMBIGUOUS: { symbol: string };
   WGRAFT_ERR_SYMBOLS_UNSUITABLE: { reason: string };
+  /** `function`: the one that it is about, where it is about one. */
+  WGRAFT_ERR_ADDRESS_UNKNOWN: { reason: string; function?: string };
   WGRAFT_ERR_NO_ALLOCATOR: { sizeBytes: number; reason: string };
   // --- transitions ---
   WGRAFT_ERR_TRANSITION_RUNS: { program: string; patch: string };

@@ -24,6 +24,19 @@ export interface Entry<Details> {
 
 const hex = (offset: number): string => `0x${offset.toString(16)}`;
 
+/** The first few of a list that may be long; `details` has them all. */
+function someOf(items: readonly string[], separator: string): string {
+  const shown = 6;
+  const rest = items.length - shown;
+  return items.slice(0, shown).join(separator) + (rest > 0 ? `${separator}and ${rest} more` : '');
+}
+
+/** `internal_state` of `struct internal_state`, quoted for a shell where it has to be. */
+function nameOfStruct(struct: string): string {
+  const name = struct.slice(struct.indexOf(' ') + 1);
+  return /^[\w:.-]+$/.test(name) ? name : `'${name}'`;
+}
+
 /** For each code its message, its hint (what to do next) and its exit code. */
 export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } = {
   // --- the binary format ---
@@ -55,7 +68,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
   },
   WGRAFT_ERR_NAME_RESERVED: {
     message: (d) => `the module exports "${d.name}"; names that start with __wgraft_ are reserved`,
-    hint: 'it looks like a prepared module that lost its slot map; prepare the original module',
+    hint: 'it looks like a patch, or a prepared module that lost its slot map; prepare the original module',
     exit: 'notPatchable',
   },
   WGRAFT_ERR_ENGINE_UNSUITABLE: {
@@ -121,7 +134,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     message: (d) => `the program has no function "${d.function}"`,
     hint: (d) =>
       d.near.length === 0
-        ? 'name it as `wgraft inspect` does, or by its index: #INDEX'
+        ? 'name it as `wgraft inspect -v` does, or by its index: #INDEX'
         : `did you mean ${d.near.map((n) => `"${n}"`).join(' or ')}?`,
     exit: 'notPatchable',
   },
@@ -169,7 +182,8 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
   },
   WGRAFT_ERR_IMPORT_NOT_ALLOWED: {
     message: (d) => `${d.file} imports "${d.import}", which the program does not import`,
-    hint: (d) => `if the host is to give it to the patch, allow it by name: --allow-import ${d.import}`,
+    hint: (d) =>
+      `what the program itself has is imported from "target"; if the host is to give it to the patch, allow it by name: --allow-import ${d.import}`,
     exit: 'notPatchable',
   },
   WGRAFT_ERR_COMPILER_MISSING: {
@@ -185,9 +199,11 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
   },
   WGRAFT_ERR_NOTHING_CHANGED: {
     message: (d) =>
-      d.lines === 0
-        ? 'the two builds do the same: no function and no data changed'
-        : `only line numbers of assertions changed (in ${d.lines} functions)`,
+      d.exports !== undefined
+        ? `the new build has more exports, which a running instance cannot gain, and no other change: ${d.exports.join(', ')}`
+        : d.lines === 0
+          ? 'the two builds do the same: no function and no data changed'
+          : `only line numbers of assertions changed (in ${d.lines} functions)`,
     exit: 'nothingToDo',
   },
   WGRAFT_ERR_DATA_CHANGED: {
@@ -201,9 +217,23 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
         : 'if the running value may stay: --keep-data NAME (or --keep-data all)',
     exit: 'notPatchable',
   },
+  WGRAFT_ERR_LAYOUT_CHANGED: {
+    message: (d) =>
+      `the layout of ${d.struct} changed, and objects that are alive have the old one: ${someOf(d.fields, '; ')}` +
+      (d.others.length === 0 ? '' : ` (changed too: ${someOf(d.others, ', ')})`),
+    hint: (d) =>
+      `if none is alive when the patch is applied: --allow-layout ${d.others.length > 0 ? 'all' : nameOfStruct(d.struct)}; ` +
+      'else make the fix without changing the layout, or restart',
+    exit: 'notPatchable',
+  },
   WGRAFT_ERR_START_CODE_CHANGED: {
     message: (d) => `"${d.function}" changed, which runs only when a program starts`,
     hint: 'a running program has started already: this change needs a restart',
+    exit: 'notPatchable',
+  },
+  WGRAFT_ERR_EXPORT_CHANGED: {
+    message: (d) => `the export "${d.export}" is "${d.new}" in the new build, "${d.old}" in the old one`,
+    hint: 'the host holds the function that it got: keep the name, or replace what the old function does',
     exit: 'notPatchable',
   },
   WGRAFT_ERR_NOT_REACHABLE: {
@@ -212,14 +242,19 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'notPatchable',
   },
   WGRAFT_ERR_SYMBOL_AMBIGUOUS: {
-    message: (d) =>
-      `the builds have different numbers of variables called "${d.symbol}"; which is which cannot be told`,
-    hint: 'give the static variables different names in both builds',
+    message: (d) => `the builds have several things called "${d.symbol}", and which is which cannot be told`,
+    hint: 'give static functions and variables that share a name different names, in both builds',
     exit: 'notPatchable',
   },
   WGRAFT_ERR_SYMBOLS_UNSUITABLE: {
     message: (d) => `the symbols do not fit the target: ${d.reason}`,
     hint: 'they must be the very module that was prepared, linked with --emit-relocs',
+    exit: 'notPatchable',
+  },
+  WGRAFT_ERR_ADDRESS_UNKNOWN: {
+    message: (d) =>
+      `the builds have no relocations, and ${d.function === undefined ? '' : `in "${d.function}" `}${d.reason}`,
+    hint: 'link both builds with -Wl,--emit-relocs (Rust: -C link-arg=--emit-relocs) and keep wasm-opt and strip away from them: then every address has a name',
     exit: 'notPatchable',
   },
   WGRAFT_ERR_NO_ALLOCATOR: {

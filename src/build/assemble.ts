@@ -2,6 +2,7 @@
 
 import { WgraftError } from '../errors.ts';
 import {
+  isPatchName,
   type Manifest,
   type MemoryNeed,
   type PatchMetadata,
@@ -40,6 +41,13 @@ export interface Parts {
   readonly began: number;
   /** What the author should know besides. */
   readonly notes?: readonly string[];
+}
+
+/** @throws WGRAFT_ERR_OPTION_INVALID for a name that no patch can have */
+export function checkName(name: string): void {
+  if (isPatchName(name)) return;
+  const reason = `"${name}" is not at most 64 of A-Z a-z 0-9 . _ -`;
+  throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option: 'name', reason });
 }
 
 /** @throws what `buildPatch` throws of layout, imports and memory */

@@ -1,9 +1,9 @@
 // Replacement functions in, a patch out: read the target, compile the sources, link what is needed, write the patch file.
 
 import { WgraftError } from '../errors.ts';
-import { isPatchName, type PatchMetadata } from '../patch/index.ts';
+import type { PatchMetadata } from '../patch/index.ts';
 import type { AllocatorChoice } from './allocator.ts';
-import { assemble, type BuiltPatch } from './assemble.ts';
+import { assemble, type BuiltPatch, checkName } from './assemble.ts';
 import { compileSources, type Source } from './compile.ts';
 import { readProgramData, unknownData } from './program-data.ts';
 import { chooseReplacements } from './replaced.ts';
@@ -54,9 +54,8 @@ export async function buildPatch(options: BuildOptions): Promise<BuiltPatch> {
 }
 
 function checkOptions(options: BuildOptions): void {
-  const invalid = (option: string, reason: string): never => {
-    throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option, reason });
-  };
-  if (!isPatchName(options.name)) invalid('name', `"${options.name}" is not at most 64 of A-Z a-z 0-9 . _ -`);
-  if (options.replacements.length === 0) invalid('replacements', 'a patch replaces at least one function');
+  checkName(options.name);
+  if (options.replacements.length > 0) return;
+  const reason = 'a patch replaces at least one function';
+  throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option: 'replacements', reason });
 }

@@ -70,9 +70,7 @@ async function compileOne(
     ...options.headers,
     'wgraft.h': wgraftHeader,
     // Weak: the compiler must not inline a replacement into its neighbours, whose calls go through the program's slot.
-    'wgraft-replaced.h': cNames(replaced)
-      .map((n) => `#pragma weak ${n}\n`)
-      .join(''),
+    'wgraft-replaced.h': weakNames(cNames(replaced)),
     [name]: source.text,
   };
   const args = [...compile, ...(options.compilerFlags ?? []), name, '-o', 'wgraft-out.o'];
@@ -84,6 +82,11 @@ async function compileOne(
       errors: output.replaceAll(`${name}:`, `${source.file}:`).trim(),
     });
   return object;
+}
+
+/** As a system header: of a name that the source does not define, the compiler says nothing; we do, in the user's terms. */
+function weakNames(names: readonly string[]): string {
+  return `#pragma clang system_header\n${names.map((n) => `#pragma weak ${n}\n`).join('')}`;
 }
 
 interface Link {

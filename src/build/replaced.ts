@@ -4,6 +4,7 @@ import { WgraftError } from '../errors.ts';
 import type { SlotlessReason, SlotMapFunction } from '../patch/index.ts';
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 import type { Source } from './compile.ts';
+import type { SourcePosition } from './dwarf/index.ts';
 import { findFunction } from './function-reference.ts';
 import { showTargetFunction, type Target } from './target.ts';
 
@@ -16,6 +17,8 @@ export interface ReplacedFunction {
   readonly labels: readonly string[];
   /** What the replacement comes from, for messages. */
   readonly file: string;
+  /** Where the new version was written, if debug information says so. */
+  readonly position?: SourcePosition;
 }
 
 /** One whose replacement somebody wrote. */

@@ -2,6 +2,7 @@
 
 import type { Manifest, MemoryNeed, PatchImport } from '../patch/index.ts';
 import { type FuncIndex, type SlotIndex, Writer } from '../wasm/index.ts';
+import type { SourcePosition } from './dwarf/index.ts';
 import type { LinkResult, LinkUnit } from './link.ts';
 import type { ProgramData } from './program-data.ts';
 import type { ReplacedFunction } from './replaced.ts';
@@ -30,6 +31,8 @@ export interface ReportedFunction {
   readonly slot: SlotIndex;
   readonly type: string;
   readonly file: string;
+  /** Where the new version was written: known of builds with debug information. */
+  readonly source?: SourcePosition;
   /** Size of the new body. */
   readonly sizeBytes: number;
 }
@@ -49,6 +52,7 @@ export function makeReport(
       slot: f.slot,
       type: f.entry.type,
       file: f.file,
+      ...(f.position === undefined ? {} : { source: f.position }),
       sizeBytes: bodySize(linked, f.index),
     })),
     added: addedNames(linked),
@@ -83,6 +87,7 @@ export function noteDuplicates(
   const notes: string[] = [];
   const added = new Set(addedNames(linked));
   for (const { unit, replacements } of units) {
+    if (unit.kind === 'build') continue; // from-builds/ knows why it brings what
     for (const [index, name] of unit.names) {
       const own = index >= unit.module.imported.func && !replacements.has(index) && added.has(name);
       if (own && target.functionsByName.has(name))

@@ -12,7 +12,9 @@ export default class PlainSummary implements Reporter {
     }
     const skipped = count.skipped + count.pending;
     process.once('exit', () => {
-      console.log(`${count.passed} passed, ${count.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+      console.log(
+        `${count.passed} passed, ${count.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`,
+      );
     });
   }
 }

@@ -3,54 +3,41 @@
 
 import { WgraftError } from '../../errors.ts';
 import {
+  bodyReader,
   checkRelocations,
   type FuncIndex,
   type GlobalIndex,
   hasFlag,
   type LinkSymbol,
+  op,
   type Range,
-  type Relocation,
+  readFunctionNames,
   readLinking,
   readModule,
-  readRelocations,
-  sectionIds,
   segmentAddress,
   symbolBinding,
   type WasmModule,
+  walk,
 } from '../../wasm/index.ts';
+import { type BuildData, readData } from './data.ts';
+import { type Reference, readReferences, within } from './references.ts';
 
-/** A field of code or data that the linker filled in. */
-export interface Reference {
-  /** Offset of the field in the file. */
-  readonly at: number;
-  readonly relocation: Relocation;
-  /** What it names; undefined for a type index. */
-  readonly symbol: LinkSymbol | undefined;
-}
+export type { BuildData } from './data.ts';
+export type { Reference } from './references.ts';
 
 export interface BuildFunction {
   readonly index: FuncIndex;
-  /** All names that symbols give it; the first one is what it is called. Undefined body: an import. */
+  /** All names that symbols give it; the first one is what it is called. */
   readonly names: readonly string[];
+  /** Names under which it is exported. */
+  readonly exports: readonly string[];
   readonly local: boolean;
+  /** Undefined for an import. */
   readonly body: Range | undefined;
   /** In the order of their places. */
   readonly references: readonly Reference[];
-}
-
-export interface BuildData {
-  readonly name: string;
-  readonly local: boolean;
-  /** String literals, jump tables and other constants whose names mean nothing from one build to the next. */
-  readonly anonymous: boolean;
-  readonly writable: boolean;
-  readonly address: number;
-  readonly size: number;
-  /** Its initial bytes in the file. */
-  readonly content: Range;
-  readonly references: readonly Reference[];
-  /** Alignment of its segment, bytes. */
-  readonly alignment: number;
+  /** What it calls by index. */
+  readonly callees: readonly FuncIndex[];
 }
 
 export interface Build {
@@ -84,6 +71,7 @@ export function readBuild(label: string, bytes: Uint8Array): Build {
         `${fault === undefined ? '' : `; the first: ${fault.what}`}): a tool such as wasm-opt rewrote it after the link`,
     );
   }
+  refuseUnplaced(label, module);
   const linking = readLinking(module);
   const symbols = linking?.symbols ?? [];
   const references = readReferences(module, symbols);
@@ -109,90 +97,63 @@ function unsuitable(reason: string): never {
   throw new WgraftError('WGRAFT_ERR_SYMBOLS_UNSUITABLE', { reason });
 }
 
-function readReferences(
-  m: WasmModule,
-  symbols: readonly LinkSymbol[],
-): { code: Reference[]; data: Reference[] } {
-  const found: { code: Reference[]; data: Reference[] } = { code: [], data: [] };
-  for (const { target, entries } of readRelocations(m)) {
-    const list =
-      target?.id === sectionIds.code ? found.code : target?.id === sectionIds.data ? found.data : undefined;
-    if (target === undefined || list === undefined) continue;
-    for (const relocation of entries) {
-      const symbol = relocation.type.target === 'type' ? undefined : symbols[relocation.index];
-      list.push({ at: target.payload + relocation.offset, relocation, symbol });
-    }
-  }
-  const byPlace = (a: Reference, b: Reference): number => a.at - b.at;
-  return { code: found.code.sort(byPlace), data: found.data.sort(byPlace) };
+/** Addresses in code and data mean something only where every segment has one. */
+export function refuseUnplaced(label: string, m: WasmModule): void {
+  if (m.memories.some(({ flags }) => (flags & 4) !== 0))
+    unsuitable(`${label} has a memory with 64-bit addresses, which patches from builds do not support`);
+  if (m.data.some((segment) => segmentAddress(m, segment) === undefined))
+    unsuitable(
+      `${label} has data without a fixed address: it is a side module, or was linked for threads (--shared-memory)`,
+    );
 }
 
-/** Those of `sorted` that stand in the range. */
-function within(sorted: readonly Reference[], range: Range): Reference[] {
-  let low = 0;
-  for (let high = sorted.length; low < high; ) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle]?.at ?? 0) < range.start) low = middle + 1;
-    else high = middle;
-  }
-  let end = low;
-  while (end < sorted.length && (sorted[end]?.at ?? 0) < range.end) end += 1;
-  return sorted.slice(low, end);
-}
-
-function readFunctions(
+/** All functions. Without symbols they have the names of the name section, and call what they call by index. */
+export function readFunctions(
   m: WasmModule,
   symbols: readonly LinkSymbol[],
   code: readonly Reference[],
 ): BuildFunction[] {
   const named = new Map<FuncIndex, LinkSymbol[]>();
   for (const s of symbols) {
-    if (s.kind === 'func' && s.index !== undefined) named.set(s.index, [...(named.get(s.index) ?? []), s]);
+    if (s.kind !== 'func' || s.index === undefined) continue;
+    const known = named.get(s.index);
+    if (known === undefined) named.set(s.index, [s]);
+    else known.push(s);
+  }
+  const made = readFunctionNames(m.bytes, m.sections);
+  const exported = new Map<FuncIndex, string[]>();
+  for (const e of m.exports) {
+    if (e.kind === 'func') exported.set(e.index, [...(exported.get(e.index) ?? []), e.name]);
   }
   return m.functions.map((_, index) => {
     const own = named.get(index) ?? [];
     const body = m.bodies[index - m.imported.func];
+    const references = body === undefined ? [] : within(code, body);
+    // What the linker itself made, like `get.command_export`, has no symbol and no relocations.
+    const exports = exported.get(index) ?? [];
+    const name = own.length > 0 ? undefined : (made.get(index) ?? exports[0]);
     return {
       index,
-      names: [...new Set(own.flatMap((s) => s.name ?? []))],
+      names: [...new Set(own.flatMap((s) => s.name ?? [])), ...(name === undefined ? [] : [name])],
+      exports,
       local: own.every((s) => symbolBinding(s) === 'local'),
       body,
-      references: body === undefined ? [] : within(code, body),
+      references,
+      callees: body === undefined ? [] : references.length > 0 ? calledBy(references) : callsIn(m, body),
     };
   });
 }
 
-const anonymousName = /^(\.L|__const\.|switch\.table\.|str(\.\d+)?$|\.str|\.compoundliteral|__unnamed_)/;
+function calledBy(references: readonly Reference[]): FuncIndex[] {
+  return references.flatMap(({ relocation, symbol }) =>
+    relocation.type.target === 'func' && symbol?.index !== undefined ? [symbol.index] : [],
+  );
+}
 
-function readData(
-  m: WasmModule,
-  symbols: readonly LinkSymbol[],
-  references: readonly Reference[],
-  segments: readonly { readonly name: string; readonly alignment: number }[],
-): Map<LinkSymbol, BuildData> {
-  const found = new Map<LinkSymbol, BuildData>();
-  for (const s of symbols) {
-    const segment = s.index === undefined ? undefined : m.data[s.index];
-    if (s.kind !== 'data' || s.index === undefined || segment === undefined || s.name === undefined) continue;
-    const start = segmentAddress(m, segment);
-    if (start === undefined) continue;
-    const content = {
-      start: segment.content.start + s.offset,
-      end: segment.content.start + s.offset + s.size,
-    };
-    if (content.end > segment.content.end) continue;
-    const info = segments[s.index];
-    found.set(s, {
-      name: s.name,
-      local: symbolBinding(s) === 'local',
-      anonymous: anonymousName.test(s.name),
-      writable: !(info?.name.startsWith('.rodata') ?? false),
-      address: start + s.offset,
-      size: s.size,
-      content,
-      references: within(references, content),
-      alignment: 2 ** (info?.alignment ?? 4),
-    });
-  }
+function callsIn(m: WasmModule, body: WasmModule['bodies'][number]): FuncIndex[] {
+  const found: FuncIndex[] = [];
+  walk(bodyReader(m.bytes, body), ({ opcode, index }) => {
+    if (opcode === op.call || opcode === op.returnCall) found.push(index);
+  });
   return found;
 }

@@ -35,6 +35,17 @@ export interface Comparison {
 export function compareBuilds(old: Build, next: Build): Comparison {
   const correlation = correlate(old, next);
   const equality = new Equality(old, next, correlation);
+  return compareFunctions(old, next, correlation, equality, (n, o) => equality.functions(n, o));
+}
+
+/** The same for builds that were correlated, and whose bodies are compared, in another way. */
+export function compareFunctions(
+  old: Build,
+  next: Build,
+  correlation: Correlation,
+  equality: Equality,
+  compareBodies: (n: BuildFunction, o: BuildFunction) => BodyComparison,
+): Comparison {
   const changed: FunctionChange[] = [];
   const lines: BuildFunction[] = [];
   const added: BuildFunction[] = [];
@@ -44,7 +55,7 @@ export function compareBuilds(old: Build, next: Build): Comparison {
       added.push(f);
       continue;
     }
-    const how = equality.functions(f, before);
+    const how = compareBodies(f, before);
     if (how.kind === 'lines') lines.push(f);
     else if (how.kind !== 'same') changed.push({ old: before, new: f, how });
   }
@@ -71,7 +82,7 @@ function oldOf(old: Build, correlation: Correlation, index: FuncIndex): BuildFun
 function compareData(correlation: Correlation, equality: Equality): DataChange[] {
   const changes: DataChange[] = [];
   for (const [n, o] of correlation.data) {
-    if (!n.writable && !o.writable) continue;
+    if (!n.writable && !o.writable) continue; // a changed constant changes the functions that use it
     if (n.size !== o.size) changes.push({ old: o, new: n, how: 'size' });
     else if (!equality.contents(n, o)) changes.push({ old: o, new: n, how: 'value' });
   }

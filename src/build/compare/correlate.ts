@@ -1,50 +1,49 @@
 // Which function and which data of the old build a function and data of the new one is (kpatch's correlation). By name where a
-// name stands for one thing on both sides; several of one name (static functions of different files) by their order, if there
-// are as many; else not at all: nothing is guessed. String literals and other anonymous constants are never correlated.
+// name stands for one thing on both sides. Several of one name (static ones of different files) by what stands around them,
+// and by their order where that does not speak against it; else not at all: nothing is guessed. String literals and other
+// anonymous constants are never correlated.
 
 import type { FuncIndex } from '../../wasm/index.ts';
 import type { Build, BuildData, BuildFunction } from './build.ts';
+import { likeness, Neighbours, type Thing } from './neighbours.ts';
 
 export interface Correlation {
   /** New to old. */
   readonly functions: ReadonlyMap<FuncIndex, FuncIndex>;
   readonly data: ReadonlyMap<BuildData, BuildData>;
-  /** Names of which there are several, in different numbers: none of them is correlated. */
-  readonly ambiguous: ReadonlySet<string>;
+  /** What has counterparts of its name in the old build, of which none can be told to be it. */
+  readonly ambiguous: ReadonlySet<BuildData | BuildFunction>;
 }
+
+/** How alike a thing of the new build and one of the old are, 0 to 1. */
+type Alike<T> = (n: T, o: T) => number;
 
 /** Correlates two builds. */
 export function correlate(old: Build, next: Build): Correlation {
-  const ambiguous = new Set<string>();
-  const functions = new Map<FuncIndex, FuncIndex>(correlateImports(old, next));
+  const [ofOld, ofNew] = [new Neighbours(old), new Neighbours(next)];
+  const around = (n: Thing, o: Thing): number => likeness(ofNew.of(n), ofOld.of(o));
+  const functions = new Pairs<BuildFunction>((n, o) => around(n.index, o.index));
   const defined = (build: Build): BuildFunction[] => build.functions.filter((f) => f.body !== undefined);
-  for (const nameOf of [(name: string) => name, withoutSuffix]) {
-    const left = defined(next).filter((f) => !functions.has(f.index));
-    const taken = new Set(functions.values());
-    const pairs = pair(
-      defined(old).filter((f) => !taken.has(f.index)),
-      left,
-      (f) => f.names.map(nameOf),
-      ambiguous,
-    );
-    for (const [n, o] of pairs) functions.set(n.index, o.index);
-  }
-  const data = new Map<BuildData, BuildData>();
+  functions.byName(defined(old), defined(next), (f) => f.names);
+  functions.byName(defined(old), defined(next), (f) => f.names.map(withoutSuffix));
+  functions.byName(defined(old), defined(next), (f) => f.exports);
+  const data = new Pairs<BuildData>(around);
   const named = (build: Build): BuildData[] => build.data.filter((d) => !d.anonymous);
-  for (const nameOf of [(name: string) => name, withoutSuffix]) {
-    const taken = new Set(data.values());
-    const pairs = pair(
-      named(old).filter((d) => !taken.has(d)),
-      named(next).filter((d) => !data.has(d)),
-      (d) => [nameOf(d.name)],
-      ambiguous,
-    );
-    for (const [n, o] of pairs) data.set(n, o);
-  }
-  return { functions, data, ambiguous };
+  const pieces = piecesOf([...named(old), ...named(next)]);
+  data.byName(named(old), named(next), (d) => d.names.map((n) => (pieces.has(n) ? n : withoutSuffix(n))));
+  data.refuseRest(named(old), named(next), (d) => d.names.map(withoutSuffix));
+  return {
+    functions: new Map([
+      ...correlateImports(old, next),
+      ...[...functions.found].map(([n, o]): [FuncIndex, FuncIndex] => [n.index, o.index]),
+    ]),
+    data: data.found,
+    ambiguous: new Set([...functions.ambiguous, ...data.ambiguous]),
+  };
 }
 
-function correlateImports(old: Build, next: Build): [FuncIndex, FuncIndex][] {
+/** Imported functions are what their names say. */
+export function correlateImports(old: Build, next: Build): [FuncIndex, FuncIndex][] {
   const key = (i: { module: string; name: string }): string => JSON.stringify([i.module, i.name]);
   const known = new Map(
     old.module.imports.filter((i) => i.kind === 'func').map((i, index) => [key(i), index]),
@@ -62,38 +61,108 @@ function withoutSuffix(name: string): string {
   return name.replace(/\.\d+$/, '');
 }
 
-function pair<T>(
-  old: readonly T[],
-  next: readonly T[],
-  namesOf: (item: T) => readonly string[],
-  ambiguous: Set<string>,
-): Map<T, T> {
-  const pairs = new Map<T, T>();
-  const taken = new Set<T>();
-  const [byOld, byNew] = [group(old, namesOf), group(next, namesOf)];
-  for (const [name, news] of byNew) {
-    const free = news.filter((n) => !pairs.has(n));
-    const olds = (byOld.get(name) ?? []).filter((o) => !taken.has(o));
-    if (free.length === 0 || olds.length === 0) continue;
-    if (free.length !== olds.length) {
-      ambiguous.add(name);
-      continue;
+/** `state.0`, `state.1` without a `state` are the members of a struct that the optimizer took apart: there the number counts. */
+function piecesOf(all: readonly BuildData[]): Set<string> {
+  const names = new Set(all.flatMap((d) => d.names));
+  return new Set([...names].filter((n) => withoutSuffix(n) !== n && !names.has(withoutSuffix(n))));
+}
+
+class Pairs<T> {
+  /** New to old. */
+  readonly found: Map<T, T> = new Map();
+  readonly ambiguous: Set<T> = new Set();
+  readonly #taken = new Set<T>();
+  readonly #alike: Alike<T>;
+
+  constructor(alike: Alike<T>) {
+    this.#alike = alike;
+  }
+
+  byName(old: readonly T[], next: readonly T[], namesOf: (item: T) => readonly string[]): void {
+    const open = next.filter((n) => !this.ambiguous.has(n));
+    for (const [olds, news] of this.#groups(old, open, namesOf)) {
+      if (olds.length === 1 && news.length === 1) this.#add(news[0], olds[0]);
+      else if (this.#inOrder(olds, news)) for (const [i, n] of news.entries()) this.#add(n, olds[i]);
+      else this.#byNeighbours(olds, news);
     }
-    ambiguous.delete(name);
-    free.forEach((n, i) => {
+  }
+
+  /** What still has counterparts of its name is none of them for certain. */
+  refuseRest(old: readonly T[], next: readonly T[], namesOf: (item: T) => readonly string[]): void {
+    for (const [, news] of this.#groups(old, next, namesOf)) for (const n of news) this.ambiguous.add(n);
+  }
+
+  /** What is free on both sides, by name. */
+  *#groups(
+    old: readonly T[],
+    next: readonly T[],
+    namesOf: (item: T) => readonly string[],
+  ): Generator<[olds: T[], news: T[]]> {
+    const [byOld, byNew] = [group(old, namesOf), group(next, namesOf)];
+    for (const [name, all] of byNew) {
+      const news = all.filter((n) => !this.found.has(n));
+      const olds = (byOld.get(name) ?? []).filter((o) => !this.#taken.has(o));
+      if (news.length > 0 && olds.length > 0) yield [olds, news];
+    }
+  }
+
+  /** As many on both sides, and each like the one of its place, none more like another. */
+  #inOrder(olds: readonly T[], news: readonly T[]): boolean {
+    if (olds.length !== news.length || olds.length > mostAlike) return false;
+    return news.every((n, i) => {
       const o = olds[i];
-      if (o === undefined) return;
-      pairs.set(n, o);
-      taken.add(o);
+      if (o === undefined) return false;
+      const own = this.#alike(n, o);
+      if (own === 0) return false;
+      return olds.every((p) => this.#alike(n, p) <= own) && news.every((m) => this.#alike(m, o) <= own);
     });
   }
-  return pairs;
+
+  /** Pairs those of which each is the only one most like the other; what is left over on both sides stays unknown. */
+  #byNeighbours(olds: readonly T[], news: readonly T[]): void {
+    const few = olds.length <= mostAlike && news.length <= mostAlike;
+    const pairs = few
+      ? news.flatMap((n): [T, T][] => {
+          const o = best(olds, (p) => this.#alike(n, p));
+          return o !== undefined && best(news, (m) => this.#alike(m, o)) === n ? [[n, o]] : [];
+        })
+      : [];
+    for (const [n, o] of pairs) this.#add(n, o);
+    const rest = news.filter((n) => !this.found.has(n));
+    if (rest.length === 0 || olds.every((o) => this.#taken.has(o))) return;
+    for (const n of rest) this.ambiguous.add(n);
+  }
+
+  #add(n: T | undefined, o: T | undefined): void {
+    if (n === undefined || o === undefined) return;
+    this.found.set(n, o);
+    this.#taken.add(o);
+    this.ambiguous.delete(n);
+  }
+}
+
+/** Every one of a group is held against every other, so a group of more than this many stays unknown. */
+const mostAlike = 500;
+
+/** The only one with the highest score, if that is above 0. */
+function best<T>(items: readonly T[], score: (item: T) => number): T | undefined {
+  let [found, highest]: [T | undefined, number] = [undefined, 0];
+  for (const item of items) {
+    const own = score(item);
+    if (own === highest) found = undefined;
+    if (own > highest) [found, highest] = [item, own];
+  }
+  return found;
 }
 
 function group<T>(items: readonly T[], namesOf: (item: T) => readonly string[]): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) {
-    for (const name of new Set(namesOf(item))) groups.set(name, [...(groups.get(name) ?? []), item]);
+    for (const name of new Set(namesOf(item))) {
+      const known = groups.get(name);
+      if (known === undefined) groups.set(name, [item]);
+      else known.push(item);
+    }
   }
   return groups;
 }

@@ -5,6 +5,7 @@ import {
   type FuncIndex,
   funcType,
   type Instruction,
+  isNobody,
   op,
   type Range,
   Reader,
@@ -25,11 +26,17 @@ export type BodyComparison =
   | { readonly kind: 'type' }
   | { readonly kind: 'body'; readonly at: { readonly old: number; readonly new: number } };
 
+/** How long a chain of constants that point to one another is followed. */
+const deepest = 1000;
+
 export class Equality {
   readonly #old: Build;
   readonly #new: Build;
   readonly #correlation: Correlation;
   readonly #contents = new Map<BuildData, Map<BuildData, boolean>>();
+  /** Pairs that are being compared, which count as equal unless something else differs: data may point in circles. */
+  readonly #assumed: [BuildData, BuildData][] = [];
+  #depth = 0;
 
   constructor(old: Build, next: Build, correlation: Correlation) {
     this.#old = old;
@@ -49,12 +56,25 @@ export class Equality {
   contents(n: BuildData, o: BuildData): boolean {
     const known = this.#contents.get(n)?.get(o);
     if (known !== undefined) return known;
-    const ofNew = this.#contents.get(n) ?? new Map<BuildData, boolean>();
-    this.#contents.set(n, ofNew);
-    ofNew.set(o, true); // data that points to itself: equal unless something else differs
+    if (this.#depth === deepest) return false; // to be on the safe side: what differs is replaced
+    const before = this.#assumed.push([n, o]) - 1;
+    this.#note(n, o, true);
+    this.#depth += 1;
     const same = n.size === o.size && this.#ranges(n.content, n.references, o.content, o.references);
-    ofNew.set(o, same);
+    this.#depth -= 1;
+    if (!same) {
+      // What was found equal since then may have been so only because of this pair.
+      for (const [x, y] of this.#assumed.splice(before)) this.#contents.get(x)?.delete(y);
+      this.#note(n, o, false);
+    }
+    if (this.#depth === 0) this.#assumed.length = 0;
     return same;
+  }
+
+  #note(n: BuildData, o: BuildData, same: boolean): void {
+    const ofNew = this.#contents.get(n);
+    if (ofNew === undefined) this.#contents.set(n, new Map([[o, same]]));
+    else ofNew.set(o, same);
   }
 
   /**
@@ -64,7 +84,22 @@ export class Equality {
     if (n.writable !== o.writable) return false;
     const correlated = this.#correlation.data.get(n) === o;
     if (n.writable && !n.anonymous) return correlated;
+    if (n.writable) return o.anonymous && this.#sameUses(n, o);
     return (correlated || (n.anonymous && o.anonymous)) && this.contents(n, o);
+  }
+
+  /** What a sanitizer writes down of a check: its line and column count as little as the line of an assertion. */
+  #sameUses(n: BuildData, o: BuildData): boolean {
+    if (n.size !== o.size || n.references.length !== o.references.length || this.#depth === deepest)
+      return false;
+    this.#depth += 1;
+    const same = n.references.every((reference, i) => {
+      const other = o.references[i];
+      const here = other !== undefined && other.at - o.content.start === reference.at - n.content.start;
+      return here && this.references(reference, other);
+    });
+    this.#depth -= 1;
+    return same;
   }
 
   /** Byte for byte, fields of references aside. */
@@ -93,7 +128,7 @@ export class Equality {
       return this.#correlation.functions.get(s.index) === t.index;
     const [d, e] = [this.#new.dataOf.get(s), this.#old.dataOf.get(t)];
     if (d !== undefined && e !== undefined) return this.data(d, e);
-    return d === e && s.name === t.name;
+    return d === e && s.name === t.name && isNobody(s) === isNobody(t);
   }
 
   #sameType(n: TypeIndex, o: TypeIndex): boolean {

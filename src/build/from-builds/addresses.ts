@@ -2,7 +2,7 @@
 // a place in what the patch brings, which is known when the patch is staged.
 
 import { WgraftError } from '../../errors.ts';
-import { type FuncIndex, isNobody, type LinkSymbol, op, Reader } from '../../wasm/index.ts';
+import { type FuncIndex, hasFlag, isNobody, type LinkSymbol, op, Reader } from '../../wasm/index.ts';
 import type { BuildData, Reference } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
 
@@ -72,10 +72,28 @@ export class Addresses {
     return symbol.kind === 'func' ? this.#function(symbol) : this.#memory(symbol, relocation.addend);
   }
 
+  /**
+   * What position-independent code adds to the address by itself: the new build's base, 0 for all other code. Where the build
+   * has no base, nothing adds one: distances are only compared with each other.
+   */
+  baseOf({ relocation: { type } }: Reference): number {
+    if (type.origin !== 'module') return 0;
+    const name = type.target === 'table-entry' ? '__table_base' : '__memory_base';
+    return this.#comparison.new.absolute.get(name) ?? 0;
+  }
+
   #function(symbol: LinkSymbol): Address {
-    if (symbol.index === undefined || isNobody(symbol)) return { kind: 'number', value: 0 };
+    const next = this.#comparison.new;
+    // An import is not defined either, but it is somebody.
+    const nobody = isNobody(symbol) && (symbol.index ?? 0) >= next.module.imported.func;
+    if (symbol.index === undefined || nobody) return { kind: 'number', value: 0 };
     const program = this.#places.programFunction(symbol.index);
-    if (program === undefined) return { kind: 'own-function', index: symbol.index };
+    if (program === undefined) {
+      const f = next.functions[symbol.index];
+      if (f !== undefined && this.#comparison.correlation.ambiguous.has(f))
+        throw new WgraftError('WGRAFT_ERR_SYMBOL_AMBIGUOUS', { symbol: f.names[0] ?? `#${f.index}` });
+      return { kind: 'own-function', index: symbol.index };
+    }
     const place = this.#oldPlaces.get(this.#places.oldFunction(symbol.index) ?? -1);
     return place === undefined
       ? { kind: 'program-function', index: program }
@@ -84,16 +102,21 @@ export class Addresses {
 
   #memory(symbol: LinkSymbol, addend: number): Address {
     const data = this.#comparison.new.dataOf.get(symbol);
-    if (data === undefined) {
-      const value =
-        symbol.index === undefined ? this.#comparison.old.absolute.get(symbol.name ?? '') : undefined;
-      if (value === undefined && symbol.index !== undefined)
-        return refuse(`data symbol "${symbol.name}" without a place`);
-      return { kind: 'number', value: (value ?? 0) + addend };
-    }
+    if (data === undefined) return { kind: 'number', value: this.#absolute(symbol) + addend };
     const old = this.#sameInProgram(data);
     if (old !== undefined) return { kind: 'number', value: old.address + addend };
     return { kind: 'own-data', offset: this.#place(data) + addend };
+  }
+
+  /** Addresses outside all data, like the start of the heap: what the linker made them in the old build. */
+  #absolute(symbol: LinkSymbol): number {
+    if (hasFlag(symbol, 'undefined')) return 0;
+    if (!hasFlag(symbol, 'absolute')) return refuse(`data symbol "${symbol.name}" without a place`);
+    // A base is what the code was linked for, not a place in the program: see baseOf.
+    const isBase = symbol.name === '__memory_base' || symbol.name === '__table_base';
+    const { absolute } = isBase ? this.#comparison.new : this.#comparison.old;
+    const value = absolute.get(symbol.name ?? '');
+    return value ?? refuse(`"${symbol.name}", whose value the old build does not tell`);
   }
 
   /** The program's data that this is: the same variable, or a constant with the same bytes. */
@@ -104,7 +127,7 @@ export class Addresses {
       if (equality.data(data, correlated)) return correlated;
       return data.writable ? refuse(`"${data.name}" is writable in one build only`) : undefined;
     }
-    if (!data.anonymous && data.writable && correlation.ambiguous.has(data.name))
+    if (data.writable && correlation.ambiguous.has(data))
       throw new WgraftError('WGRAFT_ERR_SYMBOL_AMBIGUOUS', { symbol: data.name });
     if (!data.anonymous) return undefined;
     return this.#constants.get(data.size)?.find((old) => equality.data(data, old));
@@ -124,7 +147,7 @@ export class Addresses {
 
 /** What the linker kept of the data's alignment: that of its address, as far as the segment's goes. */
 function naturalAlignment({ address }: BuildData): number {
-  return address === 0 ? 65536 : 2 ** Math.min(16, Math.log2(address & -address));
+  return address === 0 ? 65536 : 2 ** Math.min(16, Math.log2((address & -address) >>> 0));
 }
 
 function tablePlaces({ old }: Comparison): Map<FuncIndex, number> {

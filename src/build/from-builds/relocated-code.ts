@@ -4,6 +4,7 @@
 import { WgraftError } from '../../errors.ts';
 import {
   copyInstruction,
+  type FuncIndex,
   funcType,
   type GlobalIndex,
   type IndexMap,
@@ -22,9 +23,16 @@ export interface CodeContext {
   readonly build: Build;
   readonly map: IndexMap;
   address(reference: Reference): Address;
+  /** What the code adds to the address by itself. */
+  base(reference: Reference): number;
+  /** How many arguments a call takes that the program does not make: an fentry hook's. Undefined for all others. */
+  hookArguments(index: FuncIndex): number | undefined;
   /** The global that holds an address which only staging knows. */
   global(address: OpenAddress): GlobalIndex;
 }
+
+const drop = 0x1a;
+const i32Sub = 0x6b;
 
 type Placed = ReturnType<typeof instructionsOf>[number];
 
@@ -38,8 +46,19 @@ const stored: Readonly<Record<number, ValType>> = {
   60: 'i64',
   61: 'i64',
   62: 'i64',
-  16580619: 'v128',
+  [0xfd000b]: 'v128',
 };
+
+/** Instructions whose only operand is an address. */
+function isLoad(opcode: number): boolean {
+  if (opcode >= 0x28 && opcode <= 0x35) return true;
+  return (opcode >= 0xfd0000 && opcode <= 0xfd000a) || opcode === 0xfd005c || opcode === 0xfd005d;
+}
+
+/** Lanes are loaded into, and stored from, a vector that stands above the address. */
+function isLane(opcode: number): boolean {
+  return opcode >= 0xfd0054 && opcode <= 0xfd005b;
+}
 
 /** Writes the body: locals, instructions, final `end`. @throws WGRAFT_ERR_SYMBOLS_UNSUITABLE */
 export function copyRelocated(context: CodeContext, f: BuildFunction, out: Writer): void {
@@ -89,19 +108,29 @@ class RelocatedCode {
   }
 
   #copy(code: Writer, i: Placed): void {
+    const dropped = i.opcode === op.call ? this.#context.hookArguments(i.index) : undefined;
+    if (dropped !== undefined) {
+      for (let k = 0; k < dropped; k += 1) code.u8(drop);
+      return;
+    }
     copyInstruction(new Reader(this.#bytes, i.at, i.next), code, this.#context.map);
   }
 
   #relocated(code: Writer, i: Placed, reference: Reference): void {
     const address = this.#context.address(reference);
-    if (i.opcode === op.i32Const || i.opcode === op.globalGet) this.#push(code, address);
+    const base = this.#context.base(reference);
+    if (i.opcode === op.i32Const || i.opcode === op.globalGet) this.#push(code, address, base);
     else if (address.kind === 'number') this.#offset(code, i, address.value);
     else this.#added(code, i, address);
   }
 
-  #push(code: Writer, address: Address): void {
-    if (address.kind === 'number') code.u8(op.i32Const).s32(address.value | 0);
-    else code.u8(op.globalGet).u32(this.#context.global(address));
+  #push(code: Writer, address: Address, base: number): void {
+    if (address.kind === 'number') {
+      code.u8(op.i32Const).s32((address.value - base) | 0);
+      return;
+    }
+    code.u8(op.globalGet).u32(this.#context.global(address));
+    if (base !== 0) code.u8(op.i32Const).s32(base).u8(i32Sub);
   }
 
   /** A load or store with another constant offset. */
@@ -119,9 +148,8 @@ class RelocatedCode {
 
   /** A load or store whose constant offset becomes an addition: the address stands below the stored value. */
   #added(code: Writer, i: Placed, address: OpenAddress): void {
-    const value = stored[i.opcode];
-    const isLoad = (i.opcode >= 0x28 && i.opcode <= 0x35) || (i.opcode >= 0xfd0000 && i.opcode <= 0xfd000a);
-    if (value === undefined && !isLoad)
+    const value = isLane(i.opcode) ? 'v128' : stored[i.opcode];
+    if (value === undefined && !isLoad(i.opcode))
       unsupported(`instruction 0x${i.opcode.toString(16)} on data that the patch brings`);
     const local = value === undefined ? undefined : this.#scratchLocal(value);
     if (local !== undefined) code.u8(op.localSet).u32(local);

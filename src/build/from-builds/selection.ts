@@ -3,10 +3,11 @@
 
 import { WgraftError } from '../../errors.ts';
 import type { SlotMapFunction } from '../../patch/index.ts';
-import type { FuncIndex } from '../../wasm/index.ts';
+import { type FuncIndex, funcType, showFuncType } from '../../wasm/index.ts';
 import type { Build, BuildFunction } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
 import type { Target } from '../target.ts';
+import { entriesOf, refuseMovedExports, refuseStartUp } from './entries.ts';
 
 export interface Selection {
   /** Functions that take the place of the program's: index in the new build -> index in the prepared module. */
@@ -17,13 +18,9 @@ export interface Selection {
   readonly expanded: ReadonlyMap<FuncIndex, FuncIndex>;
 }
 
-/** Constructors and what the linker makes for start-up: they ran when the program started, and never run again. */
-const startUp =
-  /^(__wasm_call_ctors|__wasm_init_memory|__wasm_apply_\w+|__wasm_init_tls|_GLOBAL__sub_I_.*|__cxx_global_var_init.*)$/;
-
 /**
  * Selects what a patch must bring.
- * @throws WGRAFT_ERR_START_CODE_CHANGED, WGRAFT_ERR_SIGNATURE_CHANGED, WGRAFT_ERR_NOT_REACHABLE
+ * @throws WGRAFT_ERR_START_CODE_CHANGED, WGRAFT_ERR_EXPORT_CHANGED, WGRAFT_ERR_SIGNATURE_CHANGED, WGRAFT_ERR_NOT_REACHABLE
  */
 export function select(comparison: Comparison, target: Target): Selection {
   const replaced = new Map<FuncIndex, FuncIndex>();
@@ -45,16 +42,19 @@ export function select(comparison: Comparison, target: Target): Selection {
       replaced.set(f, entry.index);
     }
   };
-  for (const change of comparison.changed) {
-    refuseStartUp(change.new);
-    if (change.how.kind === 'type') refuseReachable(comparison, change.old, change.new, target);
-    if (change.how.kind === 'type') own.add(change.new.index);
-    else take(change.new.index);
+  refuseStartUp(comparison);
+  refuseMovedExports(comparison);
+  const entries = entriesOf(comparison.old);
+  for (const { old, new: f, how } of comparison.changed) {
+    if (how.kind === 'type') {
+      if (entries.has(old.index)) refuseType(comparison, old, f, target);
+      own.add(f.index);
+      queue.push(f.index);
+    } else take(f.index);
   }
   for (let f = queue.shift(); f !== undefined; f = queue.shift()) {
-    const above = callers.get(f) ?? [];
-    if (isEntry(comparison.new, f)) unreachable(comparison.new, f);
-    for (const caller of above) take(caller, f);
+    if (entries.has(comparison.correlation.functions.get(f) ?? -1)) unreachable(comparison.new, f);
+    for (const caller of callers.get(f) ?? []) take(caller, f);
   }
   return { replaced, own, expanded };
 }
@@ -67,38 +67,25 @@ export function preparedFunctions(target: Target): Map<FuncIndex, SlotMapFunctio
 function callersOf(build: Build): Map<FuncIndex, FuncIndex[]> {
   const callers = new Map<FuncIndex, FuncIndex[]>();
   for (const f of build.functions) {
-    for (const { relocation, symbol } of f.references) {
-      if (relocation.type.target !== 'func' || symbol?.index === undefined) continue;
-      callers.set(symbol.index, [...(callers.get(symbol.index) ?? []), f.index]);
+    for (const callee of new Set(f.callees)) {
+      const known = callers.get(callee);
+      if (known === undefined) callers.set(callee, [f.index]);
+      else known.push(f.index);
     }
   }
   return callers;
 }
 
-function refuseStartUp(f: BuildFunction): void {
-  const name = f.names.find((n) => startUp.test(n));
-  if (name !== undefined) throw new WgraftError('WGRAFT_ERR_START_CODE_CHANGED', { function: name });
-}
-
 /** A function whose type changed becomes another function; that is right only if nothing but direct calls can reach it. */
-function refuseReachable(comparison: Comparison, old: BuildFunction, f: BuildFunction, target: Target): void {
-  if (!isEntry(comparison.old, old.index) && !isEntry(comparison.new, f.index)) return;
+function refuseType(comparison: Comparison, old: BuildFunction, f: BuildFunction, target: Target): never {
   const entry = preparedFunctions(target).get(old.index);
+  const found = showFuncType(funcType(comparison.new.module, f.index));
   throw new WgraftError('WGRAFT_ERR_SIGNATURE_CHANGED', {
     function: f.names[0] ?? `#${f.index}`,
-    expected: entry?.type ?? '?',
-    found: 'another type, and its address is taken or it is exported',
+    expected: entry?.type ?? showFuncType(funcType(comparison.old.module, old.index)),
+    found,
     file: comparison.new.label,
   });
-}
-
-/** Exported, or its address is taken. */
-function isEntry(build: Build, index: FuncIndex): boolean {
-  const { exports, elements } = build.module;
-  return (
-    exports.some((e) => e.kind === 'func' && e.index === index) ||
-    elements.some((s) => s.functions.includes(index))
-  );
 }
 
 function unreachable(build: Build, index: FuncIndex): never {

@@ -5,6 +5,7 @@
 import { WgraftError } from '../../errors.ts';
 import {
   type FuncIndex,
+  funcType,
   type GlobalIndex,
   type Import,
   type IndexSpace,
@@ -95,6 +96,13 @@ class Synthesiser implements FunctionPlaces {
     return { bytes, added, addresses: this.addresses };
   }
 
+  /** Imports of the old build that preparing took out are its fentry hooks. */
+  #hookArguments(index: FuncIndex): number | undefined {
+    const m = this.#comparison.new.module;
+    const old = index < m.imported.func ? this.oldFunction(index) : undefined;
+    return old === undefined || this.#prepared.has(old) ? undefined : funcType(m, index).params.length;
+  }
+
   #function(index: FuncIndex): BuildFunction {
     const f = this.#comparison.new.functions[index];
     return f ?? new Reader(this.#comparison.new.module.bytes).fail(`function ${index} does not exist`, 0);
@@ -181,7 +189,7 @@ class Synthesiser implements FunctionPlaces {
     }
     this.#base(address.kind === 'own-data' ? 'memory_base' : 'table_base');
     if (address.kind === 'own-function') {
-      this.#ownFunction(address.index);
+      this.#functionIndex(address.index);
       if (!this.#entries.includes(address.index)) this.#entries.push(address.index);
       this.#importTarget('table');
     }
@@ -227,6 +235,8 @@ class Synthesiser implements FunctionPlaces {
       build: this.#comparison.new,
       map: this.#map,
       address: (reference) => this.addresses.of(reference),
+      base: (reference) => this.addresses.baseOf(reference),
+      hookArguments: (index) => this.#hookArguments(index),
       global: (address) => this.#open(address),
     };
   }
@@ -269,7 +279,7 @@ class Synthesiser implements FunctionPlaces {
           index: imported + this.#functions.length,
         })),
       ],
-      entries: this.#entries.map((f) => imported + this.#ownFunction(f)),
+      entries: this.#entries.map((f) => this.#functionIndex(f)),
       tableBase: this.#entries.length > 0 ? this.#base('table_base') : 0,
       data: data.segments,
       memoryBase,

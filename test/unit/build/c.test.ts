@@ -197,6 +197,10 @@ describe('refused', () => {
       code: 'WGRAFT_ERR_SOURCE_INVALID',
       message: expect.stringContaining("src/fix.c:2:10: error: use of undeclared identifier 'y'"),
     });
+    // Nor is there a word of what wgraft itself gives the compiler.
+    await expect(build('int chekc(int x) { return y; }', ['check'])).rejects.toMatchObject({
+      message: expect.stringMatching(/^src\/fix\.c does not compile:\nsrc\/fix\.c:1:\d+: (?!.*wgraft).*$/s),
+    });
   });
 
   test('a static replacement, and one that is not there', async () => {

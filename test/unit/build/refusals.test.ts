@@ -175,7 +175,7 @@ describe('imports', () => {
     expect(await refusal(text)).toEqual([
       'WGRAFT_ERR_IMPORT_NOT_ALLOWED',
       'fix.wat imports "env.trace", which the program does not import',
-      'if the host is to give it to the patch, allow it by name: --allow-import env.trace',
+      'what the program itself has is imported from "target"; if the host is to give it to the patch, allow it by name: --allow-import env.trace',
     ]);
     const replacements = [{ function: 'parse', source: { kind: 'wat', text, file: 'fix.wat' } as const }];
     const { manifest } = await buildPatch({ target, name: 'fix', replacements, allowImports: ['env.trace'] });
