@@ -26,7 +26,7 @@ const packages: Record<string, readonly string[]> = {
   prepare: ['binaryen', 'env-paths', 'write-file-atomic'],
   build: ['binaryen', 'wabt', '@yowasp/clang'],
   control: ['vscode-jsonrpc', 'valibot'],
-  cli: ['commander', 'cli-table3', 'yocto-spinner', 'ms', 'pretty-bytes'],
+  cli: ['commander', 'cli-table3', 'yocto-spinner', 'ms', 'pretty-bytes', 'write-file-atomic'],
 };
 
 interface Import {

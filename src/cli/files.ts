@@ -1,7 +1,15 @@
 // Files in and out, with `-` for stdin and stdout. A size limit holds before anything is read.
 
-import { open, writeFile } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { open, stat, writeFile } from 'node:fs/promises';
 import { reasonOf, WgraftError } from '../errors.ts';
+
+/** The files that this command has read: it never writes over one of them. */
+const inputs = new Set<string>();
+
+function identity({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}
 
 /** Reads a whole file. @throws WGRAFT_ERR_FILE */
 export async function readInput(file: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -39,6 +47,7 @@ async function withFile<T>(
 ): Promise<T> {
   try {
     await using handle = await open(file);
+    inputs.add(identity(await handle.stat()));
     return await use(handle);
   } catch (cause) {
     if (WgraftError.is(cause)) throw cause;
@@ -68,14 +77,22 @@ function refuseLarge(sizeBytes: number, limitBytes: number): void {
   if (sizeBytes > limitBytes) throw new WgraftError('WGRAFT_ERR_PATCH_TOO_LARGE', { sizeBytes, limitBytes });
 }
 
-/** Writes a result file. @throws WGRAFT_ERR_FILE */
+/** Writes a result file, whole or not at all. @throws WGRAFT_ERR_FILE, also for a file that was read */
 export async function writeOutput(file: string, bytes: Uint8Array): Promise<void> {
   if (file === '-') {
     await new Promise<void>((resolve) => process.stdout.write(bytes, () => resolve()));
     return;
   }
+  const found = await stat(file).catch(() => undefined);
+  if (found !== undefined && inputs.has(identity(found))) {
+    const reason = 'it is one of the files that were read; give another name';
+    throw new WgraftError('WGRAFT_ERR_FILE', { file, doing: 'write', reason });
+  }
   try {
-    await writeFile(file, bytes);
+    const { default: writeFileAtomic } = await import('write-file-atomic');
+    // Only a file can be replaced by a rename; a device or a pipe has to be written to.
+    if (found === undefined || found.isFile()) await writeFileAtomic(file, Buffer.from(bytes));
+    else await writeFile(file, bytes);
   } catch (cause) {
     throw new WgraftError('WGRAFT_ERR_FILE', { file, doing: 'write', reason: reasonOf(cause) }, { cause });
   }

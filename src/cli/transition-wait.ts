@@ -72,7 +72,7 @@ async function explainStall(error: unknown, client: ControlClient): Promise<unkn
 
 export function showBlocking(b: Blocking): string {
   const runs = b.stack.length > 0 ? b.stack.join(' > ') : b.functions.join(', ');
-  return `instance ${b.instance}   running ${showTime(b.blockedMs)}   ${runs}`;
+  return `instance ${b.instance}   running ${showTime(b.blockedMs)}   ${runs}`.trimEnd();
 }
 
 async function showProgress(output: Output, wait: Wait): Promise<{ stop: () => void }> {

@@ -1,6 +1,8 @@
 // The commands that work on files: prepare, build, inspect, verify. Goldens for success, for --json and for the main failure.
 
-import { readFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { open, readFile, symlink } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AnswerProgram, answerProgram, sources } from '../support/answer-program.ts';
 import { type Ended, type Sandbox, sandbox, transcript } from '../support/cli.ts';
@@ -28,6 +30,13 @@ async function golden(name: string, command: string): Promise<Ended> {
   return ended;
 }
 
+/** A custom section full of zeros. */
+function custom(name: string, sizeBytes: number): Uint8Array {
+  const content = Buffer.concat([Buffer.from([name.length]), Buffer.from(name), Buffer.alloc(sizeBytes)]);
+  const size = content.length;
+  return Buffer.concat([Buffer.from([0, (size & 0x7f) | 0x80, (size >> 7) | 0x80, size >> 14]), content]);
+}
+
 describe('prepare', () => {
   test('writes a prepared module and says what it did', async () => {
     const ended = await golden('prepare', 'prepare app.wasm -o p.wasm --slots all');
@@ -38,6 +47,28 @@ describe('prepare', () => {
   test('--json', async () => {
     const { stdout } = await golden('prepare-json', 'prepare app.wasm -o p2.wasm --slots all --json');
     expect(JSON.parse(stdout)).toMatchObject({ v: 1, functions: 4, slots: 4, policy: 'all' });
+  });
+
+  test('says that a module shrinks, where what is left out is more than what is added', async () => {
+    const dropped = custom('.debug_info', 10_000);
+    await box.write('debug.wasm', Buffer.concat([program.kernel, dropped]));
+    const { stdout } = await box.wgraft('prepare', 'debug.wasm', '-o', 'p3.wasm', '--slots', 'all');
+    expect(stdout).toMatch(/^10\.4 kB -> 1\.3 kB \(-87\.\d%\) in /m);
+  });
+
+  test('never writes over a file that it read, under whatever name', async () => {
+    await box.write('same.wasm', program.kernel);
+    await symlink(box.path('same.wasm'), box.path('link.wasm'));
+    for (const output of ['same.wasm', 'link.wasm']) {
+      const { code, stderr } = await box.wgraft('prepare', 'same.wasm', '-o', output);
+      expect([code, stderr]).toEqual([1, expect.stringContaining('it is one of the files that were read')]);
+    }
+    const source = sources.fix;
+    await box.write('mine.wat', source);
+    const build = ['build', '--target', 'app.slots.wasm', '--replace', 'answer=mine.wat', '-o', 'mine.wat'];
+    expect((await box.wgraft(...build)).code).toBe(1);
+    expect(await readFile(box.path('mine.wat'), 'utf8')).toBe(source);
+    expect(await readFile(box.path('same.wasm'))).toEqual(Buffer.from(program.kernel));
   });
 
   test('to stdout leaves stdout to the module', async () => {
@@ -118,3 +149,29 @@ describe('verify', () => {
     expect((await golden('verify-json', 'verify other.wgp --target app.slots.wasm --json')).code).toBe(4);
   });
 });
+
+describe.skipIf(process.platform !== 'linux')('a full disk', () => {
+  test('is told as any other failure, and with --json as a document on stderr', async () => {
+    const reason = 'cannot write standard output: no space is left';
+    expect(await intoFullDisk('inspect fix.wgp')).toEqual({
+      code: 1,
+      stderr: `wgraft: ${reason}\n  code: WGRAFT_ERR_FILE\n`,
+    });
+    expect((await intoFullDisk('prepare app.wasm -o -')).stderr).toContain(reason);
+    const { code, stderr } = await intoFullDisk('inspect fix.wgp --json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stderr)).toMatchObject({ v: 1, error: { code: 'WGRAFT_ERR_FILE', message: reason } });
+  });
+});
+
+/** Runs a command line with stdout on a device that is always full. */
+async function intoFullDisk(command: string): Promise<{ code: number | null; stderr: string }> {
+  await using full = await open('/dev/full', 'w');
+  const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [main, ...command.split(' ')], {
+    cwd: box.folder,
+    stdio: ['ignore', full.fd, 'pipe'],
+    encoding: 'utf8',
+  });
+  return { code: status, stderr };
+}

@@ -6,6 +6,7 @@ import { type Sandbox, sandbox } from '../support/cli.ts';
 const commands = [
   'prepare',
   'build',
+  'diff',
   'inspect',
   'verify',
   'run',
@@ -65,6 +66,12 @@ describe('wrong usage', () => {
   test.each(cases)('%s ends with 2 and points to the help', async (_, args, message, command) => {
     const stderr = `wgraft: ${message}\n  hint: see \`wgraft ${command}--help\`\n  code: WGRAFT_ERR_USAGE\n`;
     expect(await box.wgraft(...args)).toEqual({ code: 2, signal: null, stdout: '', stderr });
+  });
+
+  test('--no-color counts for it too', async () => {
+    const how = { env: { FORCE_COLOR: '1' } };
+    expect((await box.wgraftWith(how, 'aply')).stderr).toContain('\u001b[');
+    expect((await box.wgraftWith(how, 'aply', '--no-color')).stderr).not.toContain('\u001b[');
   });
 
   test('with --json it is one document on stdout', async () => {

@@ -84,8 +84,14 @@ test('a patch for a program that computes without a host call stalls, and says w
     .toMatchObject({ programs: [{ busyMs: expect.any(Number) }] });
   expect((await box.wgraft('status')).stdout).toMatch(/settled, busy: no host call for \S+/);
   const { code, stderr } = await box.wgraft('apply', 'two.wgp', 'spinner', '--timeout', '1s');
-  expect(stderr).toMatch(/transition stalled: "spinner" has made no host call for \d+\.\ds/);
+  expect(stderr).toMatch(
+    /^wgraft: transition stalled: "spinner" has made no host call for \d+\.\ds, .*\n {2}instance 1 {3}running \S+\n {2}hint/m,
+  );
   expect(code).toBe(5);
+  // The patch waits for the next host call, whoever else waits for it.
+  expect((await box.wgraft('status')).stdout).toMatch(/apply two: 0\/1 switched in \S+, busy: no host call/);
+  expect((await box.wgraft('check')).code).toBe(1);
+  expect((await box.wgraft('check', '--stalled-after', '1ms')).code).toBe(5);
 });
 
 test('a trap and what cannot be run have their exit codes and say what happened', async () => {
@@ -94,7 +100,9 @@ test('a trap and what cannot be run have their exit codes and say what happened'
   await box.write('library.wasm', await compileC('int unused;', { flags: ['-mexec-model=reactor'] }));
   const trapped = await box.wgraft('run', 'trap.wasm');
   expect(trapped).toMatchObject({ code: 1, stdout: '' });
-  expect(trapped.stderr).toContain('"trap" trapped: unreachable');
+  expect(trapped.stderr).toMatch(
+    /^wgraft: "trap" trapped: unreachable\n {2}at \S+_main \(.*\n( {2}at .*\n)+ {2}code: WGRAFT_ERR_PROGRAM_TRAPPED$/m,
+  );
   const library = await box.wgraft('run', 'library.wasm');
   expect(library).toMatchObject({ code: 2, stdout: '' });
   expect(library.stderr).toContain('"library" is not a WASI command: it exports "_initialize"');

@@ -108,7 +108,7 @@ async function showReport(output: Output, file: string, report: PrepareReport): 
   if (report.fentry !== undefined) how.push(`marked by ${report.fentry}`);
   const lines = [
     `${file}   ${plural(report.functions, 'function')}, ${plural(report.slots, 'slot')} (${how.join(', ')})`,
-    `${await size(before)} -> ${await size(after)} (+${growth.toFixed(1)}%) in ${showTime(report.elapsedMs)}, build id ${report.buildId.slice(0, 12)}`,
+    `${await size(before)} -> ${await size(after)} (${growth < 0 ? '' : '+'}${growth.toFixed(1)}%) in ${showTime(report.elapsedMs)}, build id ${report.buildId.slice(0, 12)}`,
   ];
   if (left.length > 0) lines.push(output.style('detail', `without a slot: ${left.join(', ')}`));
   if (report.dropped.length > 0) {

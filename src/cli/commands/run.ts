@@ -3,11 +3,11 @@
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import { WgraftError } from '../../errors.ts';
+import { type ErrorJson, WgraftError } from '../../errors.ts';
 import type { ProgramExit } from '../../host/index.ts';
 import { readInput } from '../files.ts';
 import { collect, describe } from '../options.ts';
-import type { Output, OutputOptions } from '../output.ts';
+import { type Output, type OutputOptions, withMore } from '../output.ts';
 import { prepareOptions, slotsOption } from './prepare.ts';
 
 interface RunOptions extends OutputOptions {
@@ -80,7 +80,18 @@ async function run(
 }
 
 function exitCodeOf(output: Output, exit: ProgramExit): number {
-  return 'code' in exit ? exit.code : output.fail(WgraftError.from(exit.trap));
+  if ('code' in exit) return exit.code;
+  const error = WgraftError.from(exit.trap);
+  return output.fail(withMore(error, { lines: trapStack(exit.trap, output.verbose), fields: {} }));
+}
+
+/** Where it trapped: enough to know it by, all of it with -v. */
+function trapStack({ details }: ErrorJson, all: boolean): string[] {
+  const stack: unknown = details?.['stack'];
+  if (!Array.isArray(stack)) return [];
+  const lines = stack.map(String);
+  const shown = all ? lines : lines.slice(0, 8);
+  return shown.length < lines.length ? [...shown, `... ${lines.length - shown.length} more with -v`] : shown;
 }
 
 /** The file's name, made fit for a socket: `my app.slots.wasm` is `my-app`. */

@@ -22,8 +22,16 @@ import {
 import type { Mirror, Question, Report, Request } from './protocol.ts';
 
 interface Pending {
+  /** The transition that it asks for; undefined for a ping. */
+  readonly wanted: Wanted | undefined;
   readonly resolve: (result: TransitionResult | undefined) => void;
   readonly reject: (error: WgraftError) => void;
+}
+
+interface Wanted {
+  readonly patch: string;
+  readonly direction: 'apply' | 'revert';
+  readonly since: number;
 }
 
 const defaultTimeoutMs = 30_000;
@@ -83,14 +91,15 @@ export class RemoteOperations implements Operations {
     const busyMs = await this.#askWellBeing();
     const age = performance.now() - this.#mirroredAt;
     const { pid, programs } = this.#mirror.status;
-    return { pid, programs: programs.map((p) => ({ ...aged(p, age), ...(busyMs > 0 ? { busyMs } : {}) })) };
+    if (busyMs === 0) return { pid, programs: programs.map((p) => aged(p, age)) };
+    return { pid, programs: programs.map((p) => ({ ...this.#withWaiting(aged(p, age)), busyMs })) };
   }
 
   async blocking(): Promise<readonly Blocking[]> {
     const busyMs = await this.#askWellBeing();
     const age = performance.now() - this.#mirroredAt;
     const known = this.#mirror.blocking.map((b) => ({ ...b, blockedMs: b.blockedMs + age }));
-    if (known.length > 0 || busyMs === 0 || !this.#someoneWaits) return known;
+    if (known.length > 0 || busyMs === 0 || this.#firstWaiting === undefined) return known;
     const { name, instances } = this.#program;
     return instances.map(({ id }) => ({
       program: name,
@@ -135,9 +144,22 @@ export class RemoteOperations implements Operations {
     return program;
   }
 
-  /** True where somebody's apply or revert has not been answered. */
-  get #someoneWaits(): boolean {
-    return this.#pending.size > (this.#ping === undefined ? 0 : 1);
+  /** The oldest apply or revert that has not been answered. */
+  get #firstWaiting(): Wanted | undefined {
+    for (const { wanted } of this.#pending.values()) if (wanted !== undefined) return wanted;
+    return undefined;
+  }
+
+  /**
+   * A busy program with an apply or revert in line is not settled: that will be carried out, whether or not somebody still
+   * waits for it. It is shown as the transition that it is to become.
+   */
+  #withWaiting(program: ProgramStatus): ProgramStatus {
+    const waiting = this.#firstWaiting;
+    if (program.transition !== undefined || waiting === undefined) return program;
+    const { patch, direction, since } = waiting;
+    const instances = { done: 0, total: program.instances.length };
+    return { ...program, transition: { patch, direction, runningMs: performance.now() - since, instances } };
   }
 
   /** What the patcher will check again in the worker; here, so that a busy program need not be waited for. */
@@ -158,7 +180,8 @@ export class RemoteOperations implements Operations {
     patch: string,
     { timeoutMs = defaultTimeoutMs }: TransitionOptions,
   ): Promise<TransitionResult> {
-    const reply = this.#ask(question);
+    const direction = question.call === 'revert' ? 'revert' : 'apply';
+    const reply = this.#ask(question, { patch, direction, since: performance.now() });
     const taken = this.#askWellBeing(); // after it in line: as long as this is not answered, that was not taken
     taken.catch(() => {}); // it fails with the program's end, as `reply` does
     let timer: NodeJS.Timeout | undefined;
@@ -182,11 +205,11 @@ export class RemoteOperations implements Operations {
     return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', { ...details, reason });
   }
 
-  #ask(question: Question): Promise<TransitionResult | undefined> {
+  #ask(question: Question, wanted?: Wanted): Promise<TransitionResult | undefined> {
     if (this.#ended !== undefined) return Promise.reject(this.#endedError());
     const id = this.#nextId++;
     const reply = new Promise<TransitionResult | undefined>((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
+      this.#pending.set(id, { wanted, resolve, reject });
     });
     reply.catch(() => {}); // a time-out may have been reported in its place
     this.#send({ ...question, id });

@@ -1,9 +1,9 @@
 // Runs a WASI preview 1 command in a worker, so that this thread's event loop stays free: it serves standard input, the
 // operations and their time-outs while the program computes.
 
-import { statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { type ErrorJson, WgraftError } from '../../errors.ts';
+import { type ErrorJson, reasonOf, WgraftError } from '../../errors.ts';
 import type { Operations } from '../../runtime/index.ts';
 import { Bell } from './bell.ts';
 import type { Report, RunOptions, WorkerInput } from './protocol.ts';
@@ -114,10 +114,21 @@ function workerFile(): URL {
 
 function refuseBadPreopens(preopens: RunOptions['preopens']): void {
   for (const [guest, host] of Object.entries(preopens)) {
-    const stat = statSync(host, { throwIfNoEntry: false });
-    const reason =
-      stat === undefined ? 'it does not exist' : stat.isDirectory() ? undefined : 'it is not a folder';
+    const reason = whyUnusable(host);
     if (reason !== undefined) throw new WgraftError('WGRAFT_ERR_PREOPEN', { guest, host, reason });
+  }
+}
+
+/** Why a program cannot be given that folder; node:wasi would say it in codes of its own. */
+function whyUnusable(host: string): string | undefined {
+  try {
+    const stat = statSync(host, { throwIfNoEntry: false });
+    if (stat === undefined) return 'it does not exist';
+    if (!stat.isDirectory()) return 'it is not a folder';
+    accessSync(host, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
   }
 }
 

@@ -177,14 +177,14 @@ describe('a server that waits for input', () => {
     );
     await using app = await startWasi(wasm, { name: 'asker' });
     expect(await ask(app, 'one')).toBe('v1 one');
-    await expect(app.operations.apply(patch, { timeoutMs: 200 })).rejects.toMatchObject({
+    await expect(app.operations.apply(patch, { timeoutMs: 1500 })).rejects.toMatchObject({
       code: 'WGRAFT_ERR_TRANSITION_STALLED',
       message: 'transition stalled: 1 of 1 instances still run "serve_one"',
       details: { program: 'asker', patch: 'other', done: 0, total: 1, functions: ['serve_one'] },
     });
     const [blocking] = await app.operations.blocking();
     expect(blocking).toMatchObject({ program: 'asker', instance: 1, functions: ['serve_one'] });
-    expect(blocking?.blockedMs).toBeGreaterThan(150);
+    expect(blocking?.blockedMs).toBeGreaterThan(0);
     expect(blocking?.stack.slice(0, 4)).toEqual(['_start', '__original_main', 'serve_one', 'fgets']);
     expect((await app.operations.status()).programs[0]).toMatchObject({
       instances: [{ id: 1, state: 0 }],
@@ -315,7 +315,15 @@ describe('a program that computes without a host call', () => {
       ),
       details: { program: 'spinner', patch: 'two', done: 0, total: 1, functions: [] },
     });
-    expect((await app.operations.status()).programs[0]?.busyMs).toBeGreaterThan(first?.busyMs ?? 0);
+    // It is still in line and will be carried out: the program is not settled.
+    const later = (await app.operations.status()).programs[0];
+    expect(later).toMatchObject({
+      universe: 0,
+      patches: [],
+      transition: { patch: 'two', direction: 'apply', instances: { done: 0, total: 1 } },
+    });
+    expect(later?.transition?.runningMs).toBeGreaterThanOrEqual(399);
+    expect(later?.busyMs).toBeGreaterThan(first?.busyMs ?? 0);
   });
 
   test('does what it was asked when it comes to one', async () => {
@@ -324,7 +332,8 @@ describe('a program that computes without a host call', () => {
         char line[64];
         say(0, "computes\\n");
         unsigned long long x = 1;
-        for (long i = 0; i < 1000000000; i++) x = x * 6364136223846793005ull + 1442695040888963407ull;
+        for (int k = 0; k < 4; k++) // some seconds: long enough for what follows, however busy the machine is
+          for (long i = 0; i < 1000000000; i++) x = x * 6364136223846793005ull + 1442695040888963407ull;
         answer(x ? "done\\n" : "?\\n");
         fgets(line, sizeof line, stdin);
         answer(line);

@@ -1,7 +1,7 @@
 // WASI programs under runWasi, without any patch: each in a process of its own, as under `wgraft run`.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -426,6 +426,11 @@ describe('refused before anything of it runs:', () => {
         code: 'WGRAFT_ERR_PREOPEN',
         message: 'cannot give the program /nowhere/at/all as /data: it does not exist',
       },
+    });
+    const loop = join(await mkdtemp(join(tmpdir(), 'wgraft-')), 'loop');
+    await symlink(loop, loop);
+    expect(await refusal(fine, { preopens: { '/data': loop } })).toMatchObject({
+      refused: { details: { reason: 'its symbolic links go round in a circle' } },
     });
   });
 });
