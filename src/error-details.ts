@@ -93,6 +93,8 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_PROGRAM_ENDED: { program: string; how: string };
   // --- the command line ---
   WGRAFT_ERR_USAGE: { what: string; command?: string };
+  /** `work`: the folder where everything built so far is. */
+  WGRAFT_ERR_STEP_FAILED: { step: string; command: string; reason: string; output: string; work: string };
   WGRAFT_ERR_FILE: { file: string; doing: 'read' | 'write'; reason: string };
   WGRAFT_ERR_INTERRUPTED: { doing: string; state: string };
   WGRAFT_ERR_INTERNAL: { what: string };

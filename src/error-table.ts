@@ -2,6 +2,7 @@
 // its meaning. What its details hold is in error-details.ts; the class that carries them in errors.ts.
 
 import type { ErrorCode, ErrorDetails } from './error-details.ts';
+import { layoutChanged, layoutHint } from './error-phrases.ts';
 
 /** Exit codes of the command line, in the order in which `wgraft --help` prints them. */
 export const exitCodes = {
@@ -23,19 +24,6 @@ export interface Entry<Details> {
 }
 
 const hex = (offset: number): string => `0x${offset.toString(16)}`;
-
-/** The first few of a list that may be long; `details` has them all. */
-function someOf(items: readonly string[], separator: string): string {
-  const shown = 6;
-  const rest = items.length - shown;
-  return items.slice(0, shown).join(separator) + (rest > 0 ? `${separator}and ${rest} more` : '');
-}
-
-/** `internal_state` of `struct internal_state`, quoted for a shell where it has to be. */
-function nameOfStruct(struct: string): string {
-  const name = struct.slice(struct.indexOf(' ') + 1);
-  return /^[\w:.-]+$/.test(name) ? name : `'${name}'`;
-}
 
 /** For each code its message, its hint (what to do next) and its exit code. */
 export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } = {
@@ -217,15 +205,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
         : 'if the running value may stay: --keep-data NAME (or --keep-data all)',
     exit: 'notPatchable',
   },
-  WGRAFT_ERR_LAYOUT_CHANGED: {
-    message: (d) =>
-      `the layout of ${d.struct} changed, and objects that are alive have the old one: ${someOf(d.fields, '; ')}` +
-      (d.others.length === 0 ? '' : ` (changed too: ${someOf(d.others, ', ')})`),
-    hint: (d) =>
-      `if none is alive when the patch is applied: --allow-layout ${d.others.length > 0 ? 'all' : nameOfStruct(d.struct)}; ` +
-      'else make the fix without changing the layout, or restart',
-    exit: 'notPatchable',
-  },
+  WGRAFT_ERR_LAYOUT_CHANGED: { message: layoutChanged, hint: layoutHint, exit: 'notPatchable' },
   WGRAFT_ERR_START_CODE_CHANGED: {
     message: (d) => `"${d.function}" changed, which runs only when a program starts`,
     hint: 'a running program has started already: this change needs a restart',
@@ -384,6 +364,11 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     message: (d) => d.what,
     hint: (d) => `see \`wgraft ${d.command === undefined ? '' : `${d.command} `}--help\``,
     exit: 'usage',
+  },
+  WGRAFT_ERR_STEP_FAILED: {
+    message: (d) => `cannot ${d.step}: \`${d.command}\` ${d.reason}${d.output === '' ? '' : `\n${d.output}`}`,
+    hint: (d) => `what was built so far is in ${d.work}; --work ${d.work} goes on from there`,
+    exit: 'failed',
   },
   WGRAFT_ERR_FILE: {
     message: (d) => `cannot ${d.doing} ${d.file}: ${d.reason}`,

@@ -7,17 +7,19 @@ import { type FuncIndex, funcType, showFuncType } from '../wasm/index.ts';
 import type { Build, BuildFunction } from './compare/build.ts';
 import type { Comparison, FunctionChange } from './compare/compare.ts';
 import { type Difference, showDifference } from './compare/difference.ts';
+import type { SourcePosition } from './dwarf/index.ts';
 import {
   compareModules,
   dataRefusals,
   type FromBuildsOptions,
   refuseOther,
 } from './from-builds/build-from-builds.ts';
+import { type BuildsDebug, layoutFindings, readDebug } from './from-builds/layout-changes.ts';
 import { type Selection, select } from './from-builds/selection.ts';
 import { synthesise } from './from-builds/synthesis.ts';
 import { readTarget, type Target } from './target.ts';
 
-export interface DiffOptions extends Pick<FromBuildsOptions, 'old' | 'new' | 'keepData'> {
+export interface DiffOptions extends Pick<FromBuildsOptions, 'old' | 'new' | 'keepData' | 'allowLayouts'> {
   /** What was prepared from `old`, if that was not done with `prepare`'s options below. */
   readonly target?: Uint8Array;
   readonly prepare?: PrepareOptions;
@@ -34,6 +36,8 @@ export interface BuildDiff {
   readonly data: readonly ChangedData[];
   /** Why no patch can be built. Empty: it can. What comes after the first obstacle of its kind is not looked at. */
   readonly refused: readonly Refusal[];
+  /** What the author should know besides, one sentence each. */
+  readonly notes: readonly string[];
 }
 
 export interface ChangedFunction {
@@ -46,6 +50,8 @@ export interface ChangedFunction {
   readonly first: Difference;
   /** False: the program has no slot for it, so that its callers come along. */
   readonly hasSlot: boolean;
+  /** Where the new version was written: known of builds with debug information. */
+  readonly source?: SourcePosition;
 }
 
 export interface ChangedData {
@@ -70,14 +76,16 @@ export async function diffBuilds(options: DiffOptions): Promise<BuildDiff> {
   const target = readTarget(options.target ?? (await prepare(options.old, options.prepare)).bytes);
   refuseOther(target, options.old);
   const comparison = compareModules(options.old, options.new);
-  const refusals = dataRefusals(comparison, options.keepData ?? []);
+  const debug = readDebug(comparison);
+  const layouts = layoutFindings(comparison, debug, options.allowLayouts ?? []);
+  const inTheWay = dataRefusals(comparison, options.keepData ?? []);
+  const refusals: WgraftError[] = [...layouts.refusals, ...inTheWay];
   const selection = attempt(refusals, () => select(comparison, target));
   if (selection !== undefined && selection.replaced.size > 0)
     attempt(refusals, () => synthesise(comparison, selection, target));
-  const kept = new Set(comparison.data.map((d) => d.new.name));
-  for (const { details } of dataRefusals(comparison, options.keepData ?? [])) kept.delete(details.symbol);
+  const refusedData = new Set(inTheWay.map(({ details }) => details.symbol));
   return {
-    changed: comparison.changed.map((change) => changedFunction(comparison, target, change)),
+    changed: comparison.changed.map((change) => changedFunction(comparison, target, debug, change)),
     along: along(comparison, selection),
     added: comparison.added.map((f) => nameOf(f)),
     removed: comparison.removed.map((f) => nameOf(f)),
@@ -87,9 +95,10 @@ export async function diffBuilds(options: DiffOptions): Promise<BuildDiff> {
       how: d.how,
       oldSizeBytes: d.old.size,
       newSizeBytes: d.new.size,
-      kept: kept.has(d.new.name),
+      kept: !refusedData.has(d.new.name),
     })),
     refused: refusals.map(refusal),
+    notes: layouts.notes,
   };
 }
 
@@ -112,9 +121,11 @@ function attempt<T>(refusals: WgraftError[], work: () => T): T | undefined {
 function changedFunction(
   comparison: Comparison,
   target: Target,
+  debug: BuildsDebug,
   { old, new: next, how }: FunctionChange,
 ): ChangedFunction {
   const entry = target.map.functions.find((f) => f.original === old.index);
+  const source = debug.new.sourceOf(next.index);
   return {
     name: nameOf(next),
     index: { old: old.index, new: next.index },
@@ -124,6 +135,7 @@ function changedFunction(
         ? showDifference(comparison, { old, new: next }, how.at)
         : { old: signature(comparison.old, old), new: signature(comparison.new, next) },
     hasSlot: entry?.slot !== undefined,
+    ...(source === undefined ? {} : { source }),
   };
 }
 

@@ -6,6 +6,7 @@ import { addApply } from './commands/apply.ts';
 import { addBlocking } from './commands/blocking.ts';
 import { addBuild } from './commands/build.ts';
 import { addCheck } from './commands/check.ts';
+import { addDiff } from './commands/diff.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addPrepare } from './commands/prepare.ts';
 import { addPs } from './commands/ps.ts';
@@ -19,7 +20,7 @@ import type { Output } from './output.ts';
 export type AddCommand = (program: Command, output: Output) => void;
 
 const groups: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
-  ['Build:', [addPrepare, addBuild]],
+  ['Build:', [addPrepare, addBuild, addDiff]],
   ['Inspect:', [addInspect, addVerify]],
   ['Operate:', [addRun, addPs, addApply, addRevert, addStatus, addBlocking, addCheck]],
 ];

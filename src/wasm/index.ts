@@ -5,6 +5,7 @@ export * from './dylink.ts';
 export * from './indices.ts';
 export * from './instructions.ts';
 export * from './linking.ts';
+export * from './mnemonics.ts';
 export * from './module.ts';
 export * from './names.ts';
 export * from './producers.ts';

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { readSections } from '../../src/wasm/index.ts';
 
 const run = promisify(execFile);
 
@@ -33,13 +34,19 @@ export async function dumpInfo(wasm: Uint8Array): Promise<DumpedEntry[]> {
   const folder = await mkdtemp(path.join(tmpdir(), 'wgraft-dwarf-'));
   try {
     const file = path.join(folder, 'module.wasm');
-    await writeFile(file, wasm);
+    await writeFile(file, withoutSymbols(wasm));
     const options = { maxBuffer: 256 * 1024 * 1024 };
     const { stdout } = await run(dwarfdump ?? '', ['--debug-info', file], options);
     return parse(stdout);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** Some versions refuse the absolute symbols that newer linkers write; the debug information needs none. */
+function withoutSymbols(wasm: Uint8Array): Uint8Array {
+  const kept = readSections(wasm).filter((s) => s.name !== 'linking' && !s.name.startsWith('reloc.'));
+  return Buffer.concat([wasm.subarray(0, 8), ...kept.map((s) => wasm.subarray(s.start, s.end))]);
 }
 
 function parse(text: string): DumpedEntry[] {

@@ -117,11 +117,11 @@ function entriesOf(m: WasmModule): Map<number, number | undefined> {
 /** By name; those without one by index, type and initial value. New to old. */
 function correlateGlobals(old: WasmModule, next: WasmModule): Map<number, number> {
   const [namesOfOld, namesOfNew] = [globalNames(old), globalNames(next)];
-  const byName = new Map([...namesOfOld].map(([index, name]) => [name, index]));
+  const [byName, unique] = [indicesOf(namesOfOld), indicesOf(namesOfNew)];
   const pairs = new Map<number, number>();
   next.globals.forEach((global, index) => {
     const name = namesOfNew.get(index);
-    const found = name === undefined ? index : byName.get(name);
+    const found = name === undefined ? index : unique.has(name) ? byName.get(name) : undefined;
     const before = found === undefined ? undefined : old.globals[found];
     if (found === undefined || before === undefined) return;
     if (name === undefined && namesOfOld.has(found)) return;
@@ -130,6 +130,13 @@ function correlateGlobals(old: WasmModule, next: WasmModule): Map<number, number
     if (sameValue || (name !== undefined && global.mutable)) pairs.set(index, found);
   });
   return pairs;
+}
+
+/** By name, where only one has it. */
+function indicesOf(names: ReadonlyMap<number, string>): Map<string, number> {
+  const all = [...names.values()];
+  const repeated = new Set(all.filter((name, i) => all.indexOf(name) !== i));
+  return new Map([...names].filter(([, name]) => !repeated.has(name)).map(([index, name]) => [name, index]));
 }
 
 function globalNames(m: WasmModule): Map<number, string> {

@@ -14,8 +14,11 @@ interface Literal {
   readonly isOffset: boolean;
 }
 
-/** Where linkers and AssemblyScript start to place data, if not told otherwise. */
-const usualStart = 1024;
+/**
+ * Linkers and AssemblyScript place data from 1024 on, if not told otherwise; half of it leaves room for addresses from which the
+ * compiler took something away, as in `digits[c - '0']`.
+ */
+const usualStart = 512;
 const pageBytes = 65536;
 
 /** @throws WGRAFT_ERR_ADDRESS_UNKNOWN */
@@ -100,7 +103,7 @@ function literalsOf(build: Build, f: BuildFunction): Literal[] {
 /** Where static data may be: up to the heap, if the builds say where that is, else up to the end of the memory. */
 function staticRange(old: WasmModule, next: WasmModule): { start: number; end: number } {
   const start = Math.min(usualStart, ...[old, next].flatMap((m) => segmentsOf(m).map((s) => s.start)));
-  return { start: Math.max(1, start), end: Math.max(staticEnd(old), staticEnd(next)) };
+  return { start: Math.max(1, start), end: Math.max(staticEnd(old), staticEnd(next)) + 1 };
 }
 
 function staticEnd(m: WasmModule): number {

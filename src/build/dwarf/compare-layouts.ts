@@ -30,8 +30,9 @@ export function compareLayouts(
   const changes: LayoutChange[] = [];
   const inPadding = new Set<string>();
   for (const [name, now] of variantsByName(next)) {
-    for (const o of before.get(name)?.values() ?? []) {
-      const n = counterpart(o, now);
+    const then = before.get(name) ?? new Map<string, Variant>();
+    for (const o of then.values()) {
+      const n = counterpart(o, then, now);
       if (n === undefined) continue;
       const struct = `${n.kind} ${name}`;
       const fields = changesOf(o.layout, n);
@@ -73,16 +74,18 @@ function fingerprint({ kind, size, members }: StructLayout): string {
 }
 
 /**
- * What an old layout has become: what one of its source files says now; where none of them says anything, the only one that
- * there is, or that of the same header. Undefined where it is still the same, or nothing tells.
+ * What an old layout has become: what one of its source files says now and did not say before; where none of its source files
+ * is there any more, the only new one, or that of the same header. Undefined where it is still the same, or nothing tells.
  */
-function counterpart(old: Variant, now: Variants): StructLayout | undefined {
+function counterpart(old: Variant, before: Variants, now: Variants): StructLayout | undefined {
   const kept = now.get(old.print);
-  const shared = (v: Variant): string[] => [...v.units].filter((unit) => old.units.has(unit));
-  const stays = new Set(kept === undefined ? [] : shared(kept));
-  const others = [...now.values()].filter((v) => v !== kept);
-  const changed = others.find((v) => shared(v).some((unit) => !stays.has(unit)));
+  const stays = (unit: string): boolean => kept?.units.has(unit) ?? false;
+  const changed = [...now.values()].find((v) => {
+    const known = before.get(v.print);
+    return [...v.units].some((unit) => old.units.has(unit) && !stays(unit) && !known?.units.has(unit));
+  });
   if (changed !== undefined || kept !== undefined) return changed?.layout;
-  const [only, ...more] = others;
-  return more.length === 0 ? only?.layout : others.find((v) => v.layout.file === old.layout.file)?.layout;
+  const [only, ...more] = [...now.values()].filter((v) => !before.has(v.print));
+  if (more.length === 0) return only?.layout;
+  return [only, ...more].find((v) => v?.layout.file === old.layout.file)?.layout;
 }

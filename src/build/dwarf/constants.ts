@@ -4,7 +4,6 @@ export const tag = {
   arrayType: 0x01,
   classType: 0x02,
   enumerationType: 0x04,
-  lexicalBlock: 0x0b,
   member: 0x0d,
   pointerType: 0x0f,
   referenceType: 0x10,

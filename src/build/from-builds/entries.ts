@@ -17,7 +17,9 @@ export function entriesOf({ module }: Build): Set<FuncIndex> {
 
 /** @throws WGRAFT_ERR_START_CODE_CHANGED if something changed that only start-up runs, like a constructor. */
 export function refuseStartUp({ new: next, changed, added }: Comparison): void {
-  const starting = next.functions.filter((f) => f.names.some((name) => startUp.test(name)));
+  const starting = next.functions.filter(
+    (f) => f.index === next.module.start || f.names.some((name) => startUp.test(name)),
+  );
   const living = reachable(next, entriesOf(next), new Set(starting.map((f) => f.index)));
   const started = reachable(
     next,

@@ -1,17 +1,28 @@
-// wgraft build: replacement functions in WAT or C in, a patch out.
+// wgraft build: replacement functions in WAT or C, or two builds, in; a patch out.
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { BuildReport, ReplacementSource } from '../../build/index.ts';
+import type { BuildReport, BuiltPatch, ReplacementSource, ReportedFunction } from '../../build/index.ts';
 import { WgraftError } from '../../errors.ts';
 import type { PatchMetadata } from '../../patch/index.ts';
+import type { PrepareOptions } from '../../prepare/index.ts';
+import { readBuilds, readHeaders, readText, type TwoBuilds } from '../builds.ts';
 import { readInput, writeOutput } from '../files.ts';
 import { collect, describe, showTime } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural, shortId } from '../table.ts';
+import { slotsOption } from './prepare.ts';
 
 interface BuildCommandOptions extends OutputOptions {
-  target: string;
+  target?: string;
+  slots?: PrepareOptions['slots'];
+  keepData?: readonly string[];
+  allowLayout?: readonly string[];
+  source?: string;
+  patch?: string;
+  make?: string;
+  wasm?: string;
+  work?: string;
   output: string;
   replace?: readonly string[];
   name?: string;
@@ -28,7 +39,10 @@ interface BuildCommandOptions extends OutputOptions {
 export function addBuild(program: Command, output: Output): void {
   const command = program
     .command('build')
-    .requiredOption('--target <module>', 'the prepared module that the patch is for')
+    .argument('[old]', 'the build that runs, before it was prepared: a module or a C source')
+    .argument('[new]', 'the build with the fix')
+    .option('--target <module>', 'the prepared module that the patch is for')
+    .addOption(slotsOption())
     .option('--replace <function=file>', 'a function and its new source, .wat or .c; repeatable', collect)
     .requiredOption('-o, --output <file>', 'where to write the patch, - for stdout')
     .option('--name <name>', 'what status calls it; default: the name of the output file')
@@ -40,52 +54,143 @@ export function addBuild(program: Command, output: Output): void {
       'memory for its data: grow, malloc=NAME or malloc=#INDEX; default: what is safe',
     )
     .option('--allow-import <module.name>', 'a host import that the program has not; repeatable', collect)
+    .option('--keep-data <name>', 'a variable whose running value may stay, or all; repeatable', collect)
+    .option(
+      '--allow-layout <struct>',
+      'a struct whose layout may change, since no object of it is alive, or all; repeatable',
+      collect,
+    )
+    .option('--source <folder>', 'a source tree that is built twice, without and with --patch')
+    .option('--patch <diff>', 'the fix, a unified diff that is applied with -p1')
+    .option('--make <command>', 'the shell command that builds; it runs in a copy of the source')
+    .option('--wasm <path>', 'the module that it makes, in the source')
+    .option(
+      '--work <folder>',
+      'where to build; what was built is kept there, and a later run goes on from it',
+    )
     .option('--symbols <module>', 'the original build with relocations: has the addresses of its data')
     .option('--header <file>', 'a header for C sources; repeatable', collect)
     .option('--cflag <flag>', 'an option for the C compiler; repeatable', collect)
-    .action((options: BuildCommandOptions) => build(output, options));
+    .action((old: string | undefined, next: string | undefined, options: BuildCommandOptions) =>
+      build(output, old === undefined ? [] : next === undefined ? [old] : [old, next], options),
+    );
   describe(command, {
-    summary: 'build a patch from replacement functions',
+    summary: 'build a patch from two builds, or from replacement functions',
     examples: [
+      'wgraft build old.wasm new.wasm -o fix.wgp',
+      'wgraft build old.c new.c -o fix.wgp --slots all',
+      "wgraft build --source app --patch fix.diff --make 'make app.wasm' --wasm app.wasm -o fix.wgp",
       'wgraft build --target app.slots.wasm --replace parse_header=fix.wat -o fix.wgp',
       'wgraft build --target app.slots.wasm --replace init,2=init.c --cve CVE-2026-1234 -o fix.wgp',
     ],
     notes: [
-      'FUNCTION is a name, NAME,N for the N-th of several that have it, or #INDEX in the prepared module. C needs the package @yowasp/clang.',
+      'From two builds: link both with -Wl,--emit-relocs. The program runs what was prepared from the old one: with the default policy, with the one of --slots, or as --target shows. wgraft diff says what such a patch does.',
+      'From source: both builds are made in one folder, so that __FILE__ is the same; line numbers in assertions do not count. Builds without relocations (AssemblyScript, stripped modules) work as long as no data moves.',
+      'By hand: FUNCTION is a name, NAME,N for the N-th of several that have it, or #INDEX in the prepared module. C needs the package @yowasp/clang.',
       'With -o - the report goes to stderr.',
     ],
     exits: {
       0: true,
-      1: 'a file cannot be read or written',
+      1: 'a file cannot be read or written, or the source cannot be built',
       2: true,
+      3: 'nothing changed between the builds',
       4: 'cannot be patched: the message says why',
     },
   });
 }
 
-async function build(output: Output, options: BuildCommandOptions): Promise<void> {
+async function build(output: Output, files: readonly string[], options: BuildCommandOptions): Promise<void> {
   const toStdout = options.output === '-';
   if (toStdout) output.documentsToStderr();
-  const { replace = [], allowImport = [], header = [], cflag = [] } = options;
-  if (replace.length === 0) refuse('name at least one function with --replace FUNCTION=FILE');
-  const { buildPatch } = await import('../../build/index.ts');
-  const built = await buildPatch({
-    target: await readInput(options.target),
-    replacements: await Promise.all(replace.map(readReplacement)),
-    name: options.name ?? nameOf(options.output),
-    metadata: metadata(options),
-    allowImports: allowImport,
-    headers: await readHeaders(header),
-    compilerFlags: cflag,
-    ...(options.allocator === undefined ? {} : { allocator: options.allocator }),
-    ...(options.symbols === undefined ? {} : { symbols: await readInput(options.symbols) }),
-  });
+  const built = await patchOf(output, files, options);
   await writeOutput(options.output, built.bytes);
   for (const note of built.report.notes) output.note(note);
   const { name } = built.manifest;
   const text = output.json ? '' : await showReport(options.output, name, built.report);
   if (toStdout && !output.json) return output.note(text.trimEnd());
   output.result({ file: options.output, name, target: built.manifest.target, ...built.report }, () => text);
+}
+
+async function patchOf(
+  output: Output,
+  files: readonly string[],
+  options: BuildCommandOptions,
+): Promise<BuiltPatch> {
+  const { replace = [], header = [], cflag = [] } = options;
+  const [old, next] = files;
+  if (options.source !== undefined) return fromBuilds(await fromSource(output, files, options), options);
+  if (old === undefined) return byHand(options);
+  if (next === undefined) refuse('name two builds, the old one and the new one');
+  if (replace.length > 0) refuse('--replace is for patches by hand; two builds say themselves what changed');
+  if (options.symbols !== undefined) refuse('--symbols is for patches by hand; builds have their own');
+  const headers = await readHeaders(header);
+  return fromBuilds(await readBuilds(old, next, { headers, compilerFlags: cflag }), options);
+}
+
+async function fromSource(
+  output: Output,
+  files: readonly string[],
+  options: BuildCommandOptions,
+): Promise<TwoBuilds> {
+  const { source, patch, make, wasm, work } = options;
+  if (files.length > 0 || options.replace !== undefined)
+    refuse('--source makes both builds itself: name no others, and no --replace');
+  if (source === undefined || patch === undefined || make === undefined || wasm === undefined)
+    refuse('--source needs --patch, --make and --wasm');
+  const { buildSource } = await import('../source-build.ts');
+  return buildSource({
+    ...{ source, patch, make, wasm },
+    onStep: (text) => output.note(text),
+    ...(work === undefined ? {} : { work }),
+  });
+}
+
+async function fromBuilds(builds: TwoBuilds, options: BuildCommandOptions): Promise<BuiltPatch> {
+  const { keepData = [], allowLayout = [] } = options;
+  if (options.target !== undefined && options.slots !== undefined)
+    refuse('--target and --slots say the same thing: give one of them');
+  const { buildPatchFromBuilds } = await import('../../build/index.ts');
+  return buildPatchFromBuilds({
+    ...builds,
+    ...shared(options),
+    keepData: keepData.includes('all') ? 'all' : keepData,
+    allowLayouts: allowLayout.includes('all') ? 'all' : allowLayout,
+    ...(options.target === undefined ? {} : { target: await readInput(options.target) }),
+    ...(options.slots === undefined ? {} : { prepare: { slots: options.slots } }),
+  });
+}
+
+async function byHand(options: BuildCommandOptions): Promise<BuiltPatch> {
+  const { target, replace = [], header = [], cflag = [] } = options;
+  if (target === undefined) refuse('name two builds, or a prepared module with --target');
+  if (replace.length === 0) refuse('name at least one function with --replace FUNCTION=FILE');
+  if (options.slots !== undefined) refuse('--slots is for patches from two builds');
+  if (options.keepData !== undefined) refuse('--keep-data is for patches from two builds');
+  if (options.allowLayout !== undefined) refuse('--allow-layout is for patches from two builds');
+  const { buildPatch } = await import('../../build/index.ts');
+  return buildPatch({
+    ...shared(options),
+    target: await readInput(target),
+    replacements: await Promise.all(replace.map(readReplacement)),
+    headers: await readHeaders(header),
+    compilerFlags: cflag,
+    ...(options.symbols === undefined ? {} : { symbols: await readInput(options.symbols) }),
+  });
+}
+
+/** What both ways of building take. */
+function shared(options: BuildCommandOptions): {
+  name: string;
+  metadata: PatchMetadata;
+  allowImports: readonly string[];
+  allocator?: string;
+} {
+  return {
+    name: options.name ?? nameOf(options.output),
+    metadata: metadata(options),
+    allowImports: options.allowImport ?? [],
+    ...(options.allocator === undefined ? {} : { allocator: options.allocator }),
+  };
 }
 
 async function readReplacement(given: string): Promise<ReplacementSource> {
@@ -97,16 +202,6 @@ async function readReplacement(given: string): Promise<ReplacementSource> {
   if (extension !== '.wat' && extension !== '.c') refuse(`${file} is neither a .wat nor a .c file`);
   const kind = extension === '.c' ? 'c' : 'wat';
   return { function: given.slice(0, at), source: { kind, text: await readText(file), file } };
-}
-
-async function readHeaders(files: readonly string[]): Promise<Record<string, string>> {
-  const headers: Record<string, string> = {};
-  for (const file of files) headers[path.basename(file)] = await readText(file);
-  return headers;
-}
-
-async function readText(file: string): Promise<string> {
-  return new TextDecoder().decode(await readInput(file));
 }
 
 function nameOf(file: string): string {
@@ -126,11 +221,15 @@ function refuse(what: string): never {
   throw new WgraftError('WGRAFT_ERR_USAGE', { what, command: 'build' });
 }
 
+function writtenAt({ file, source }: ReportedFunction): string {
+  return source === undefined ? file : `${source.file}:${source.line}`;
+}
+
 async function showReport(file: string, name: string, report: BuildReport): Promise<string> {
   const { default: prettyBytes } = await import('pretty-bytes');
   const lines = [
     `${file}   ${name}, ${plural(report.functions.length, 'function')}, ${prettyBytes(report.sizeBytes)}, id ${shortId(report.id)}, in ${showTime(report.elapsedMs)}`,
-    ...report.functions.map((f) => `  replaces ${f.name} ${f.type}   from ${f.file}`),
+    ...report.functions.map((f) => `  replaces ${f.name} ${f.type}   from ${writtenAt(f)}`),
   ];
   if (report.added.length > 0) lines.push(`  adds ${report.added.join(', ')}`);
   if (report.memory !== undefined) lines.push(`  needs ${plural(report.memory.sizeBytes, 'byte')} of memory`);

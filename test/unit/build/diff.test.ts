@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { type BuildDiff, diffBuilds, isUnchanged } from '../../../src/build/index.ts';
-import { compileDiff } from '../../support/two-builds.ts';
+import { compileC } from '../../support/compile-c.ts';
+import { compileDiff, library, sourcesOf } from '../../support/two-builds.ts';
 
 const macros = `
 #define NOINLINE __attribute__((noinline))
@@ -16,7 +17,9 @@ const nothing: BuildDiff = {
   lines: [],
   data: [],
   refused: [],
+  notes: [],
 };
+const notes = ['no debug information: struct layouts were not compared; build both with -g'];
 
 async function diff(
   source: string,
@@ -58,6 +61,7 @@ describe('diffBuilds', () => {
     );
     expect(plain(found)).toEqual({
       ...nothing,
+      notes,
       changed: [
         { name: 'limit', how: 'body', first: { old: 'i32.const 11', new: 'i32.const 21' }, hasSlot: true },
         {
@@ -82,6 +86,7 @@ describe('diffBuilds', () => {
     `);
     expect(plain(found)).toEqual({
       ...nothing,
+      notes,
       changed: [
         {
           name: 'outer',
@@ -154,6 +159,27 @@ describe('diffBuilds', () => {
     expect(found.refused).toMatchObject([
       { code: 'WGRAFT_ERR_SIGNATURE_CHANGED', function: 'run.command_export' },
     ]);
+  });
+
+  test('with debug information, changed functions have a place in the source, and changed structs are refused', async () => {
+    const [old, next] = sourcesOf(`${macros}
+      struct point { int x; int y; };
+-     struct pair { int a; int b; };
++     struct pair { int a; int c; int b; };
+      struct pair last;
+      EXPORT(put) void put(int n) { last.a = n; last.b = n * 2; }
+      EXPORT(get) int get(void) { return last.b + last.a; }
+    `);
+    const flags = [...library, '-g'];
+    const found = await diffBuilds({
+      old: await compileC(old, { flags }),
+      new: await compileC(next, { flags }),
+    });
+    expect(found.changed.map(({ name, source }) => ({ name, source }))).toContainEqual({
+      name: 'get',
+      source: { file: expect.stringContaining('main.c'), line: 9 },
+    });
+    expect(found.refused.map((r) => r.code)).toContain('WGRAFT_ERR_LAYOUT_CHANGED');
   });
 
   test('line numbers of assertions change nothing, and are told', async () => {

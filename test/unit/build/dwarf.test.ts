@@ -186,7 +186,7 @@ describe.skipIf(dwarfdump === undefined)('as llvm-dwarfdump reads it', () => {
     ['C, DWARF 4', () => compileDebug(withoutNameless, ['-gdwarf-4'])],
     ['C, DWARF 5', () => compileDebug(withoutNameless, ['-gdwarf-5'])],
     ['C++', () => compileDebug(everyClass, cPlusPlusFlags, cPlusPlus)],
-    ['with libc', () => compileC(withLibc, { flags: ['-g'] })],
+    ['with libc', () => compileC(withLibc, { flags: ['-g', '-Wl,--emit-relocs'] })],
   ] as const)('%s', async (_, compile) => {
     const wasm = await compile();
     const entries = await dumpInfo(wasm);

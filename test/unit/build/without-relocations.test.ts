@@ -78,7 +78,7 @@ describe('AssemblyScript', () => {
   const limits = `
     let total: i32 = 0;
 -   function limit(n: i32): i32 { return n > 10 ? 10 : n; }
-+   function half(n: i32): i32 { return total > 1000 ? n : n / 2; }
++   function half(n: i32): i32 { return total > 100000 ? n : n / 2; }
 +   function limit(n: i32): i32 { return n < 0 ? 0 : n > 20 ? 20 : half(n); }
     export function add(n: i32): i32 { total += limit(n); return total; }
     export function text(n: i32): string { return "total: " + (total + n).toString(); }

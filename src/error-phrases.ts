@@ -1,0 +1,29 @@
+// What of the error table's texts takes more than a line to make.
+
+import type { ErrorDetails } from './error-details.ts';
+
+type Layout = ErrorDetails<'WGRAFT_ERR_LAYOUT_CHANGED'>;
+
+/** @see WGRAFT_ERR_LAYOUT_CHANGED */
+export function layoutChanged({ struct, fields, others }: Layout): string {
+  const more = others.length === 0 ? '' : ` (changed too: ${someOf(others, ', ')})`;
+  return `the layout of ${struct} changed, and objects that are alive have the old one: ${someOf(fields, '; ')}${more}`;
+}
+
+export function layoutHint({ struct, others }: Layout): string {
+  const which = others.length > 0 ? 'all' : nameOfStruct(struct);
+  return `if none is alive when the patch is applied: --allow-layout ${which}; else make the fix without changing the layout, or restart`;
+}
+
+/** The first few of a list that may be long; `details` has them all. */
+function someOf(items: readonly string[], separator: string): string {
+  const shown = 6;
+  const rest = items.length - shown;
+  return items.slice(0, shown).join(separator) + (rest > 0 ? `${separator}and ${rest} more` : '');
+}
+
+/** `internal_state` of `struct internal_state`, quoted for a shell where it has to be. */
+function nameOfStruct(struct: string): string {
+  const name = struct.slice(struct.indexOf(' ') + 1);
+  return /^[\w:.-]+$/.test(name) ? name : `'${name}'`;
+}
