@@ -1,6 +1,7 @@
 // Worker: parses one WAT text with one parser and answers with the module or with what the parser says.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { binaryenFeatures } from '../wasm/index.ts';
 
 export interface WatJob {
   readonly parser: 'wabt' | 'binaryen';
@@ -69,31 +70,10 @@ function wabtErrors(text: string): { line?: number; column?: number; message: st
 
 async function withBinaryen(text: string): Promise<WatAnswer> {
   const { default: binaryen } = await import('binaryen');
-  const features = [
-    'Atomics',
-    'MutableGlobals',
-    'NontrappingFPToInt',
-    'SIMD128',
-    'BulkMemory',
-    'BulkMemoryOpt',
-    'SignExt',
-    'ExceptionHandling',
-    'TailCall',
-    'ReferenceTypes',
-    'CallIndirectOverlong',
-    'Multivalue',
-    'GC',
-    'Memory64',
-    'RelaxedSIMD',
-    'ExtendedConst',
-    'MultiMemory',
-  ];
-  // index.d.ts is not what the package has at run time: its Features are numbers by name.
-  const known = binaryen.Features as unknown as Readonly<Record<string, number>>;
   binaryen.setDebugInfo(true);
   try {
     const module = binaryen.parseText(text);
-    module.setFeatures(features.reduce<number>((all, name) => all | (known[name] ?? 0), 0));
+    module.setFeatures(binaryenFeatures(binaryen.Features));
     return { bytes: module.emitBinary().slice() };
   } catch (error) {
     const { getExceptionMessage } = binaryen as unknown as { getExceptionMessage?: (e: unknown) => string[] };

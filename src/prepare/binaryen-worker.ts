@@ -3,6 +3,7 @@
 // (docs/architecture.md, section 1) and writes the module.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { binaryenFeatures } from '../wasm/index.ts';
 import type { GuardJob, GuardReply } from './binaryen-protocol.ts';
 
 type Pointer = number;
@@ -43,21 +44,6 @@ interface Binaryen {
   readonly Function: { getBody(f: Pointer): Pointer; setBody(f: Pointer, body: Pointer): void };
 }
 
-/** What engines read. `Features.All` has more: with compact imports it writes a section that none of them knows. */
-const features = [
-  ...['Atomics', 'MutableGlobals', 'NontrappingFPToInt', 'SIMD128', 'BulkMemory', 'BulkMemoryOpt', 'SignExt'],
-  ...[
-    'ExceptionHandling',
-    'TailCall',
-    'ReferenceTypes',
-    'CallIndirectOverlong',
-    'Multivalue',
-    'GC',
-    'Memory64',
-  ],
-  ...['RelaxedSIMD', 'ExtendedConst', 'MultiMemory'],
-];
-
 const reply = (message: GuardReply): void => parentPort?.postMessage(message);
 
 /** How many functions between two reports. */
@@ -71,8 +57,7 @@ async function work(job: GuardJob): Promise<void> {
     reply({ kind: 'progress', phase: 'binaryen reads' });
     // Without names in, binaryen would write names of its own making.
     binaryen.setDebugInfo(job.hasNames);
-    const mask = features.reduce((sum, name) => sum | (binaryen.Features[name] ?? 0), 0);
-    const m = binaryen.readBinary(job.bytes, mask);
+    const m = binaryen.readBinary(job.bytes, binaryenFeatures(binaryen.Features));
     addGuards(binaryen, m, job);
     reply({ kind: 'progress', phase: 'binaryen writes' });
     reply({ kind: 'done', bytes: m.emitBinary() });

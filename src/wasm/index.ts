@@ -1,5 +1,6 @@
 // The binary format. Knows no other room.
 
+export * from './binaryen-features.ts';
 export * from './build-id.ts';
 export * from './dylink.ts';
 export * from './indices.ts';

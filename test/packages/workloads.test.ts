@@ -81,7 +81,8 @@ describe.each(workloads)('$name', (workload) => {
     },
   );
 
-  test.runIf(possible.length < ways.length)('is refused by binaryen', async () => {
+  if (possible.length === ways.length) return;
+  test('is refused by binaryen', async () => {
     await expect(prepareAll(plain, { engine: 'binaryen', slots: 'all' })).rejects.toMatchObject({
       code: 'WGRAFT_ERR_ENGINE_UNSUITABLE',
     });

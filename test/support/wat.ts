@@ -1,41 +1,14 @@
 // WAT to WebAssembly with names, for fixtures and tests; every proposal that V8 has.
 
 import binaryen from 'binaryen';
-import { Writer } from '../../src/wasm/index.ts';
-
-const features = [
-  'Atomics',
-  'MutableGlobals',
-  'NontrappingFPToInt',
-  'SIMD128',
-  'BulkMemory',
-  'BulkMemoryOpt',
-  'SignExt',
-  'ExceptionHandling',
-  'TailCall',
-  'ReferenceTypes',
-  'CallIndirectOverlong',
-  'Multivalue',
-  'GC',
-  'Memory64',
-  'RelaxedSIMD',
-  'ExtendedConst',
-  'MultiMemory',
-] as const;
-
-// The .d.ts is not what the package has at run time (libs.md): its Features are numbers under these names.
-const mask = features.reduce(
-  (all, name) => all | ((binaryen.Features as unknown as Record<string, number>)[name] ?? 0),
-  0,
-);
+import { binaryenFeatures, Writer } from '../../src/wasm/index.ts';
 
 /** Parses WAT text. Function names go to the name section. */
 export function wat(text: string): Uint8Array<ArrayBuffer> {
   binaryen.setDebugInfo(true);
   const module = binaryen.parseText(text);
-
   try {
-    module.setFeatures(mask);
+    module.setFeatures(binaryenFeatures(binaryen.Features));
     return module.emitBinary() as Uint8Array<ArrayBuffer>;
   } finally {
     module.dispose();
