@@ -15,7 +15,12 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_SLOT_MAP_VERSION: { found: number; known: number };
   // --- patches ---
   WGRAFT_ERR_NOT_A_PATCH: { reason: string };
-  WGRAFT_ERR_BUILD_ID_MISMATCH: { expected: string; found: readonly string[] };
+  WGRAFT_ERR_BUILD_ID_MISMATCH: {
+    expected: string;
+    found: readonly string[];
+    /** Functions to be replaced that are other ones in the program found. */
+    functions?: readonly string[];
+  };
   WGRAFT_ERR_FUNCTION_MISMATCH: {
     function: string;
     what: 'body' | 'type' | 'slot';

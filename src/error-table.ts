@@ -89,7 +89,10 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
       `the patch is for build ${d.expected.slice(0, 12)}, ` +
       (d.found.length === 0
         ? 'no program runs here'
-        : `not for ${d.found.map((f) => f.slice(0, 12)).join(', ')}`),
+        : `not for ${d.found.map((f) => f.slice(0, 12)).join(', ')}`) +
+      ((d.functions?.length ?? 0) === 0
+        ? ''
+        : `, where ${d.functions?.map((f) => `"${f}"`).join(', ')} differs`),
     hint: 'build the patch against the prepared module that runs (wgraft inspect shows build ids)',
     exit: 'notPatchable',
   },

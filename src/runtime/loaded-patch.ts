@@ -77,6 +77,24 @@ export function matchPatch({ manifest }: LoadedPatch, map: SlotMap): void {
   }
 }
 
+/** The error for a patch of another build; where there is one program to compare with, it names the functions that differ. */
+export function otherBuild(
+  { manifest }: LoadedPatch,
+  programs: readonly { readonly buildId: string; readonly map: SlotMap }[],
+): WgraftError {
+  const [program, second] = programs;
+  const running = new Map(second === undefined ? program?.map.functions.map((f) => [f.index, f]) : []);
+  const differ = manifest.replaces.filter((r) => {
+    const f = running.get(r.index);
+    return f?.type !== r.type || Buffer.from(f.hash).toString('hex') !== r.hash;
+  });
+  return new WgraftError('WGRAFT_ERR_BUILD_ID_MISMATCH', {
+    expected: manifest.target.buildId,
+    found: programs.map((p) => p.buildId),
+    functions: running.size === 0 ? [] : differ.map(showFunction),
+  });
+}
+
 function refuseDifference(
   r: Replacement,
   what: 'slot' | 'type' | 'body',

@@ -4,7 +4,7 @@
 import { WgraftError } from '../errors.ts';
 import { Events } from './events.ts';
 import type { Instance } from './instance.ts';
-import { type LoadedPatch, loadPatch, matchPatch } from './loaded-patch.ts';
+import { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 import type {
   Blocking,
   Operations,
@@ -98,10 +98,9 @@ export class Patcher implements Operations {
   /** Loads a patch and finds the program it is for. @throws what `verify` throws */
   #match(bytes: Uint8Array): { program: Program; patch: LoadedPatch } {
     const patch = loadPatch(bytes);
-    const expected = patch.manifest.target.buildId;
-    const program = this.#programs.get(expected);
+    const program = this.#programs.get(patch.manifest.target.buildId);
     if (program === undefined) {
-      throw new WgraftError('WGRAFT_ERR_BUILD_ID_MISMATCH', { expected, found: [...this.#programs.keys()] });
+      throw otherBuild(patch, [...this.#programs.values()]);
     }
     matchPatch(patch, program.map);
     return { program, patch };

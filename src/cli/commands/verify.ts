@@ -29,7 +29,7 @@ export function addVerify(program: Command, output: Output): void {
 
 async function verify(output: Output, file: string, options: VerifyOptions): Promise<void> {
   const { findSlotMap, patchSizeLimitBytes } = await import('../../patch/index.ts');
-  const { loadPatch, matchPatch } = await import('../../runtime/index.ts');
+  const { loadPatch, matchPatch, otherBuild } = await import('../../runtime/index.ts');
   const { readBuildId, readSections } = await import('../../wasm/index.ts');
   const { crossCheckSections } = await import('../../wasm/second-reader.ts');
   const { showCrossCheck } = await import('../inspection.ts');
@@ -41,9 +41,8 @@ async function verify(output: Output, file: string, options: VerifyOptions): Pro
   if (map === undefined || id === undefined) {
     throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what: options.target });
   }
-  const expected = patch.manifest.target.buildId;
   const found = Buffer.from(id).toString('hex');
-  if (found !== expected) throw new WgraftError('WGRAFT_ERR_BUILD_ID_MISMATCH', { expected, found: [found] });
+  if (found !== patch.manifest.target.buildId) throw otherBuild(patch, [{ buildId: found, map }]);
   matchPatch(patch, map);
   const secondReader = { patch: await crossCheckSections(bytes), target: await crossCheckSections(target) };
   for (const check of Object.values(secondReader)) {

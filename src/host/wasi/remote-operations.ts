@@ -12,6 +12,7 @@ import {
   loadPatch,
   matchPatch,
   type Operations,
+  otherBuild,
   type PatcherEvent,
   type ProgramStatus,
   type Status,
@@ -167,11 +168,11 @@ export class RemoteOperations implements Operations {
     if (this.#ended !== undefined) throw this.#endedError();
     const patch = loadPatch(bytes);
     const { buildId } = this.#program;
-    const expected = patch.manifest.target.buildId;
-    if (expected !== buildId)
-      throw new WgraftError('WGRAFT_ERR_BUILD_ID_MISMATCH', { expected, found: [buildId] });
     this.#map ??= findSlotMap(this.#prepared);
-    if (this.#map !== undefined) matchPatch(patch, this.#map);
+    const map = this.#map;
+    if (patch.manifest.target.buildId !== buildId)
+      throw otherBuild(patch, map === undefined ? [] : [{ buildId, map }]);
+    if (map !== undefined) matchPatch(patch, map);
     return patch;
   }
 

@@ -70,7 +70,12 @@ describe('one patch', () => {
     const patch = await app.patch('two', 'answer', returning('answer', 2));
     await app.patcher.apply(patch);
     await expect(app.patcher.apply(patch)).rejects.toMatchObject({ code: 'WGRAFT_ERR_PATCH_APPLIED' });
-    await expect(other.patcher.apply(patch)).rejects.toMatchObject({ code: 'WGRAFT_ERR_BUILD_ID_MISMATCH' });
+    await expect(other.patcher.apply(patch)).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_BUILD_ID_MISMATCH',
+      message: expect.stringMatching(
+        /^the patch is for build \w{12}, not for \w{12}, where "answer" differs$/,
+      ),
+    });
     await expect(app.patcher.revert('three')).rejects.toMatchObject({
       code: 'WGRAFT_ERR_PATCH_UNKNOWN',
       hint: 'applied: two',
