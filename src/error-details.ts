@@ -96,6 +96,8 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_PREOPEN: { guest: string; host: string; reason: string };
   WGRAFT_ERR_PROGRAM_TRAPPED: { program: string; reason: string; stack: readonly string[] };
   WGRAFT_ERR_PROGRAM_ENDED: { program: string; how: string };
+  // --- the register hook ---
+  WGRAFT_ERR_CONFIG_INVALID: { file: string; reason: string };
   // --- the command line ---
   WGRAFT_ERR_USAGE: { what: string; command?: string };
   /** `work`: the folder where everything built so far is. */

@@ -362,6 +362,13 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'unreachable',
   },
 
+  // --- the register hook ---
+  WGRAFT_ERR_CONFIG_INVALID: {
+    message: (d) => `${d.file}: ${d.reason}`,
+    hint: 'docs/embedding.md lists what can be configured',
+    exit: 'usage',
+  },
+
   // --- the command line ---
   WGRAFT_ERR_USAGE: {
     message: (d) => d.what,

@@ -2,6 +2,7 @@
 
 import { WgraftError } from '../errors.ts';
 import { type InstanceHandle, Patcher } from '../runtime/index.ts';
+import { engine } from '../wasm/index.ts';
 
 export interface InstantiateOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
@@ -28,11 +29,11 @@ export async function instantiate(
   imports: WebAssembly.Imports = {},
   options: InstantiateOptions = {},
 ): Promise<Instantiated> {
-  const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
-  if (WebAssembly.Module.customSections(module, 'wgraft.slots').length === 0) {
+  const module = source instanceof WebAssembly.Module ? source : await engine.compile(source);
+  if (engine.customSections(module, 'wgraft.slots').length === 0) {
     throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what: options.name ?? 'the module' });
   }
-  const instance = await WebAssembly.instantiate(module, imports);
+  const instance = await engine.instantiate(module, imports);
   const patcher = options.patcher ?? defaultPatcher;
   const named = options.name === undefined ? {} : { name: options.name };
   return { module, instance, wgraft: patcher.adopt(instance, module, imports, named) };

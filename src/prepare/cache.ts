@@ -1,18 +1,17 @@
-// Prepared modules kept on disk, so that `wgraft run` prepares a program once and not at every start. Keyed by everything
-// that the result depends on; an entry that is damaged is made again; a folder that cannot be written to is no error.
-//
-//   entry := SHA-256 of the rest (32 bytes)  prepared module
+// Prepared modules kept on disk, so that a program is prepared once and not at every start. Keyed by everything that the
+// result depends on; an entry that is damaged is made again; a folder that cannot be written to is no error.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
-import path from 'node:path';
 import { reasonOf } from '../errors.ts';
 import { version } from '../version.ts';
-import { type PrepareOptions, prepare } from './prepare.ts';
+import { defaultFolder, dropEntry, entryFile, readEntry, trimFolder, writeEntry } from './cache-folder.ts';
+import { type PrepareOptions, prepare, prepareSync } from './prepare.ts';
 
 export interface CacheOptions extends PrepareOptions {
   /** Default: the user's cache folder. */
   readonly folder?: string;
+  /** How large the folder may grow, bytes. Default 1 GiB. */
+  readonly limitBytes?: number;
 }
 
 export interface CachedModule {
@@ -25,63 +24,57 @@ export interface CachedModule {
   readonly reason?: string;
 }
 
-const extension = '.prepared';
-const hashBytes = 32;
-const keepMs = 30 * 24 * 60 * 60 * 1000;
+const defaultLimitBytes = 1024 ** 3;
 
 /** As `prepare`, with the result taken from the cache where it is there. @throws what `prepare` throws */
 export async function prepareCached(bytes: Uint8Array, options: CacheOptions = {}): Promise<CachedModule> {
-  const { folder = await defaultFolder(), ...how } = options;
-  const file = path.join(folder, keyOf(bytes, how) + extension);
-  const found = await readEntry(file);
-  if (found !== undefined) {
-    // Entries that are in use are not old.
-    await utimes(file, new Date(), new Date()).catch(() => {});
-    return { bytes: found, cache: 'hit', file };
-  }
-  const prepared = await prepare(bytes, how);
-  try {
-    await writeEntry(file, prepared.bytes);
-  } catch (error) {
-    return { bytes: prepared.bytes, cache: 'unkept', file, reason: reasonOf(error) };
-  }
-  await dropOld(folder);
-  return { bytes: prepared.bytes, cache: 'made', file };
+  const file = fileFor(bytes, options);
+  return found(file) ?? kept(file, (await prepare(bytes, options)).bytes, options);
 }
 
-async function defaultFolder(): Promise<string> {
-  const { default: envPaths } = await import('env-paths');
-  return envPaths('wgraft', { suffix: '' }).cache;
+/**
+ * As `prepareSync`, with the result taken from the cache where it is there; undefined where no function can have a slot.
+ * @throws what `prepareSync` throws
+ */
+export function prepareCachedSync(
+  bytes: Uint8Array,
+  options: Omit<CacheOptions, 'engine'> = {},
+): CachedModule | undefined {
+  const file = fileFor(bytes, options);
+  const known = found(file);
+  if (known !== undefined) return known;
+  const prepared = prepareSync(bytes, options);
+  return prepared === undefined ? undefined : kept(file, prepared.bytes, options);
 }
 
-function keyOf(bytes: Uint8Array, { slots, fentry, engine }: PrepareOptions): string {
+/** Forgets a prepared module that the engine did not take. */
+export function forgetCached({ file }: CachedModule): void {
+  dropEntry(file);
+}
+
+function fileFor(
+  bytes: Uint8Array,
+  { slots, fentry, engine, folder = defaultFolder() }: CacheOptions,
+): string {
   const hash = createHash('sha256').update(JSON.stringify([version, slots, fentry, engine]));
-  return hash.update('\0').update(bytes).digest('hex');
+  return entryFile(folder, hash.update('\0').update(bytes).digest('hex'));
 }
 
-/** Undefined where there is none, or it is not what was written. */
-async function readEntry(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const entry = await readFile(file).catch(() => undefined);
-  if (entry === undefined || entry.length <= hashBytes) return undefined;
-  const bytes = new Uint8Array(entry.buffer, entry.byteOffset + hashBytes, entry.length - hashBytes);
-  return sha256(bytes).equals(entry.subarray(0, hashBytes)) ? bytes : undefined;
+function found(file: string): CachedModule | undefined {
+  const bytes = readEntry(file);
+  return bytes === undefined ? undefined : { bytes, cache: 'hit', file };
 }
 
-async function writeEntry(file: string, bytes: Uint8Array): Promise<void> {
-  const { default: writeFileAtomic } = await import('write-file-atomic');
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  await writeFileAtomic(file, Buffer.concat([sha256(bytes), bytes]), { mode: 0o600 });
-}
-
-async function dropOld(folder: string): Promise<void> {
-  const files = await readdir(folder).catch((): string[] => []);
-  for (const name of files.filter((f) => f.endsWith(extension))) {
-    const file = path.join(folder, name);
-    const found = await stat(file).catch(() => undefined);
-    if (found !== undefined && Date.now() - found.mtimeMs > keepMs) await rm(file, { force: true });
+function kept(
+  file: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  { folder = defaultFolder(), limitBytes = defaultLimitBytes }: CacheOptions,
+): CachedModule {
+  try {
+    writeEntry(file, bytes);
+  } catch (error) {
+    return { bytes, cache: 'unkept', file, reason: reasonOf(error) };
   }
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
+  trimFolder(folder, limitBytes);
+  return { bytes, cache: 'made', file };
 }

@@ -1,4 +1,10 @@
 // A kernel in, a prepared module out.
 
-export { type CachedModule, type CacheOptions, prepareCached } from './cache.ts';
-export { type Prepared, type PrepareOptions, type PrepareReport, prepare } from './prepare.ts';
+export {
+  type CachedModule,
+  type CacheOptions,
+  forgetCached,
+  prepareCached,
+  prepareCachedSync,
+} from './cache.ts';
+export { type Prepared, type PrepareOptions, type PrepareReport, prepare, prepareSync } from './prepare.ts';

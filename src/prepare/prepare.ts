@@ -19,6 +19,7 @@ import {
   readModule,
   type WasmModule,
   type Writer,
+  engine as webAssembly,
   writeBuildId,
 } from '../wasm/index.ts';
 import { describe } from './describe.ts';
@@ -78,9 +79,7 @@ export async function prepare(input: Uint8Array, options: PrepareOptions = {}): 
   const invalid = await findFault(bytes);
   if (invalid !== undefined)
     throw new WgraftError('WGRAFT_ERR_WASM_INVALID', { what: 'the module', reason: invalid });
-  const fentry = findFentry(m, options.fentry);
-  const plan = makePlan(m, options.slots ?? (fentry === undefined ? 'auto' : 'all'), fentry);
-  checkLimits(m, plan);
+  const plan = planFor(m, options);
   const engine = options.engine === 'binaryen' ? 'binaryen' : 'splice';
   onProgress('hashing');
   const map = writeSlotMap(describe(m, plan, engine));
@@ -97,13 +96,48 @@ export async function prepare(input: Uint8Array, options: PrepareOptions = {}): 
     slotless: countReasons(plan),
     policy: plan.policy,
     engine,
-    fentry: fentry?.name,
+    fentry: plan.fentry?.name,
     dropped: dropped.filter((name) => name !== buildIdSection),
     sizeBytes: { before: bytes.length, after: prepared.length },
     elapsedMs: performance.now() - began,
     buildId,
   };
   return { bytes: prepared, report };
+}
+
+/**
+ * As `prepare`, at once, for a module that is loaded right now: always with splice, and whoever compiles the result checks it.
+ * Undefined where no function of it can have a slot.
+ * @throws what `prepare` throws
+ */
+export function prepareSync(
+  input: Uint8Array,
+  options: Pick<PrepareOptions, 'slots' | 'fentry'> = {},
+): { readonly bytes: Uint8Array<ArrayBuffer>; readonly slots: number } | undefined {
+  checkOptions(input, options);
+  const bytes = unshared(input);
+  const m = readModule(bytes);
+  refusePrepared(m);
+  if (!webAssembly.validate(bytes))
+    throw new WgraftError('WGRAFT_ERR_WASM_INVALID', {
+      what: 'the module',
+      reason: 'the engine refuses it',
+    });
+  const plan = planFor(m, options);
+  if (plan.slots === 0) return undefined;
+  const map = writeSlotMap(describe(m, plan, 'splice'));
+  const { out } = splice(m, plan, { guards: true, reserve: finishSize(map) });
+  checkSize(out.length + finishSize(map));
+  finish(out, map);
+  return { bytes: out.release(), slots: plan.slots };
+}
+
+/** @throws WGRAFT_ERR_FENTRY_UNUSABLE, WGRAFT_ERR_LIMIT_EXCEEDED */
+function planFor(m: WasmModule, { slots, fentry: name }: PrepareOptions): Plan {
+  const fentry = findFentry(m, name);
+  const plan = makePlan(m, slots ?? (fentry === undefined ? 'auto' : 'all'), fentry);
+  checkLimits(m, plan);
+  return plan;
 }
 
 const engines: readonly unknown[] = ['auto', 'splice', 'binaryen'];
@@ -135,9 +169,9 @@ function refusePrepared(m: WasmModule): void {
 
 /** Why the engine refuses a module; undefined where it does not. */
 async function findFault(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
-  if (WebAssembly.validate(bytes)) return undefined;
+  if (webAssembly.validate(bytes)) return undefined;
   // validate() only says no; compiling says why.
-  return WebAssembly.compile(bytes).then(
+  return webAssembly.compile(bytes).then(
     () => 'unknown reason',
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );

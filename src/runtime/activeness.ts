@@ -7,7 +7,7 @@
 // A caller that left by a tail call is rightly not listed. Stacks that JSPI or Asyncify have put aside are not seen.
 
 import vm from 'node:vm';
-import type { FuncIndex } from '../wasm/index.ts';
+import { engine, type FuncIndex } from '../wasm/index.ts';
 
 export interface Frame {
   readonly instance: WebAssembly.Instance;
@@ -53,10 +53,10 @@ const probe = new Uint8Array([
 /** Two instances of one module, one called through the other: both must be told apart, with the right function. */
 function selfTest(): boolean {
   try {
-    const module = new WebAssembly.Module(probe);
+    const module = new engine.Module(probe);
     const seen: Frame[] = [];
-    const inner = new WebAssembly.Instance(module, { m: { f: () => void seen.push(...wasmFrames()) } });
-    const outer = new WebAssembly.Instance(module, { m: { f: () => call(inner) } });
+    const inner = new engine.Instance(module, { m: { f: () => void seen.push(...wasmFrames()) } });
+    const outer = new engine.Instance(module, { m: { f: () => call(inner) } });
     call(outer);
     const [first, second] = seen.filter((f) => f.instance === inner || f.instance === outer);
     return first?.instance === inner && first.func === 1 && second?.instance === outer && second.func === 1;

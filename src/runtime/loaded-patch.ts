@@ -9,7 +9,7 @@ import {
   type SlotMap,
   showFunction,
 } from '../patch/index.ts';
-import { type FuncIndex, hasTryBlocks, readModule, type SlotIndex } from '../wasm/index.ts';
+import { engine, type FuncIndex, hasTryBlocks, readModule, type SlotIndex } from '../wasm/index.ts';
 
 export interface LoadedPatch {
   /** Build id, hex. */
@@ -56,7 +56,7 @@ export function loadPatch(bytes: Uint8Array): LoadedPatch {
 
 function compile(bytes: Uint8Array): WebAssembly.Module {
   try {
-    return new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+    return new engine.Module(bytes as Uint8Array<ArrayBuffer>);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WgraftError('WGRAFT_ERR_WASM_INVALID', { what: 'the patch', reason }, { cause });

@@ -8,7 +8,7 @@ import {
   showFunction,
   slotsSection,
 } from '../patch/index.ts';
-import { buildIdSection, type FuncIndex, Reader } from '../wasm/index.ts';
+import { buildIdSection, engine, type FuncIndex, Reader } from '../wasm/index.ts';
 import { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatchStatus } from './operations.ts';
@@ -88,7 +88,7 @@ export function programId(module: WebAssembly.Module): string {
 }
 
 function section(module: WebAssembly.Module, name: string, what: string): Uint8Array {
-  const [found] = WebAssembly.Module.customSections(module, name);
+  const [found] = engine.customSections(module, name);
   if (found === undefined) throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what });
   return new Uint8Array(found);
 }

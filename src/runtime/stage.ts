@@ -3,7 +3,7 @@
 
 import { WgraftError } from '../errors.ts';
 import { type PatchImport, patchDataExport } from '../patch/index.ts';
-import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
+import { engine, type FuncIndex, type SlotIndex } from '../wasm/index.ts';
 import type { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { SlotEntry } from './slot-table.ts';
@@ -27,7 +27,7 @@ const pageBytes = 65536;
 export function stagePatch(target: Instance, patch: LoadedPatch, reservation: Reservation): StagedPatch {
   try {
     reserve(target, patch, reservation);
-    const instance = new WebAssembly.Instance(patch.module, resolveImports(target, patch, reservation));
+    const instance = new engine.Instance(patch.module, resolveImports(target, patch, reservation));
     copyData(instance);
     fillTable(target, patch, instance, reservation);
     const slots = [...patch.bySlot.keys()];

@@ -15,12 +15,21 @@ type Promising = (f: WebAssembly.ExportValue) => Call;
 export function countActivations(instance: WebAssembly.Instance): void {
   for (const value of Object.values(instance.exports))
     if (typeof value === 'function') instances.set(value, instance);
+  countPromising();
+}
+
+/** Wraps `WebAssembly.promising`, once: before a program takes it aside. */
+export function countPromising(): void {
   if (installed) return;
   installed = true;
   const engine = WebAssembly as unknown as { promising?: Promising };
   const { promising } = engine;
   if (promising === undefined) return;
-  engine.promising = (f) => counted(promising.call(WebAssembly, f), instances.get(f));
+  // Proxies, so that names and lengths stay the engine's.
+  engine.promising = new Proxy(promising, {
+    apply: (target, self, args: [WebAssembly.ExportValue]) =>
+      counted(Reflect.apply(target, self, args), instances.get(args[0])),
+  });
 }
 
 /** Has a promising call into this instance not settled yet? */
@@ -29,19 +38,21 @@ export function isSuspended(instance: WebAssembly.Instance): boolean {
 }
 
 function counted(call: Call, instance: WebAssembly.Instance | undefined): Call {
-  return function promising(this: unknown, ...args: unknown[]): Promise<unknown> {
-    count(instance, 1);
-    let result: Promise<unknown>;
-    try {
-      result = call.apply(this, args);
-    } catch (error) {
-      count(instance, -1);
-      throw error;
-    }
-    const settle = (): void => count(instance, -1);
-    result.then(settle, settle);
-    return result;
-  };
+  return new Proxy(call, {
+    apply(target, self, args: unknown[]) {
+      count(instance, 1);
+      let result: Promise<unknown>;
+      try {
+        result = Reflect.apply(target, self, args);
+      } catch (error) {
+        count(instance, -1);
+        throw error;
+      }
+      const settle = (): void => count(instance, -1);
+      result.then(settle, settle);
+      return result;
+    },
+  });
 }
 
 function count(instance: WebAssembly.Instance | undefined, by: 1 | -1): void {

@@ -3,6 +3,7 @@
 export * from './binaryen-features.ts';
 export * from './build-id.ts';
 export * from './dylink.ts';
+export * from './engine.ts';
 export * from './indices.ts';
 export * from './instructions.ts';
 export * from './linking.ts';

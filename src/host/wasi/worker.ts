@@ -5,6 +5,7 @@ import { fstatSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { WgraftError } from '../../errors.ts';
 import { Patcher } from '../../runtime/index.ts';
+import { engine } from '../../wasm/index.ts';
 import { GuestMemory, wasiModule } from './abi.ts';
 import { Bell } from './bell.ts';
 import { missingImports, refuseNonCommand } from './command.ts';
@@ -68,7 +69,7 @@ async function prepareToRun(): Promise<Runnable> {
   if (missing.length > 0)
     throw new WgraftError('WGRAFT_ERR_IMPORTS_UNKNOWN', { program: name, imports: missing });
 
-  const instance = await WebAssembly.instantiate(module, imports).catch((cause: unknown) => {
+  const instance = await engine.instantiate(module, imports).catch((cause: unknown) => {
     throw WgraftError.from(trapped(cause)); // its start section, or segments that its memory has no room for
   });
   memory = new GuestMemory(instance.exports['memory'] as WebAssembly.Memory); // refuseNonCommand has seen to it
@@ -96,7 +97,7 @@ function refused<T>(make: () => T): T {
 
 async function compile(prepared: Uint8Array, what: string): Promise<WebAssembly.Module> {
   try {
-    return await WebAssembly.compile(prepared as Uint8Array<ArrayBuffer>);
+    return await engine.compile(prepared as Uint8Array<ArrayBuffer>);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WgraftError('WGRAFT_ERR_WASM_INVALID', { what, reason }, { cause });

@@ -1,0 +1,58 @@
+// The package's `./register` entry: `node --import wgraft/register app.mjs` makes the Wasm modules of an unchanged program
+// patchable. Loading it puts the hook in and does little else: the rooms that do the work are loaded with the first module.
+
+import { realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { isMainThread, workerData } from 'node:worker_threads';
+import { type Config, readConfig } from './config.ts';
+import { answerWorkers } from './connect.ts';
+import { controlOptions } from './control-options.ts';
+import { installHook } from './hook.ts';
+import type { Loader } from './loader.ts';
+import { isControlThread } from './protocol.ts';
+import type { openSession } from './session.ts';
+import { reasonFor, warn } from './warn.ts';
+
+if (!isControlThread(workerData) && !isOwnCommand()) register();
+
+function register(): void {
+  try {
+    const config = readConfig(process.env, process.cwd());
+    if (!config.enabled) return;
+    let session: { readonly loader: Loader | undefined } | undefined;
+    installHook(() => {
+      session ??= { loader: open(config) };
+      return session.loader;
+    });
+    if (isMainThread) process.once('worker', () => answerWorkers(controlOptions(config)));
+  } catch (cause) {
+    warn(`wgraft is off: ${reasonFor(cause)}`);
+  }
+}
+
+/** By require(), since a program that compiles a module right now cannot be made to wait for import(). */
+function open(config: Config): Loader | undefined {
+  try {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const room = createRequire(import.meta.url)(`./session.${extension}`) as {
+      openSession: typeof openSession;
+    };
+    return room.openSession(config);
+  } catch (cause) {
+    warn(`wgraft is off, modules run unprepared: ${reasonFor(cause)}`);
+    return undefined;
+  }
+}
+
+/** With NODE_OPTIONS set, `wgraft` itself comes by here. */
+function isOwnCommand(): boolean {
+  const [, script] = process.argv;
+  if (script === undefined) return false;
+  const command = fileURLToPath(new URL('../../bin/wgraft.js', import.meta.url));
+  try {
+    return realpathSync(script) === realpathSync(command);
+  } catch {
+    return false;
+  }
+}
