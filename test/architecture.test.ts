@@ -34,6 +34,7 @@ const packages: Record<string, readonly string[]> = {
 const lightEntries: readonly string[] = [
   'wasm/second-reader.ts',
   'wasm/engine.ts',
+  'wasm/stand-in.ts',
   'control/socket-folder.ts',
 ];
 

@@ -2,6 +2,8 @@
 // `WebAssembly.promising` gives out is under way until its promise settles. `promising` is wrapped when the first instance is
 // adopted; what the host wrapped before that is not seen.
 
+import { standIn } from '../wasm/index.ts';
+
 const instances = new WeakMap<WebAssembly.ExportValue, WebAssembly.Instance>();
 const underWay = new WeakMap<WebAssembly.Instance, number>();
 /** Calls of functions that belong to no adopted instance, as far as is known: they may belong to any. */
@@ -25,10 +27,9 @@ export function countPromising(): void {
   const engine = WebAssembly as unknown as { promising?: Promising };
   const { promising } = engine;
   if (promising === undefined) return;
-  // Proxies, so that names and lengths stay the engine's.
-  engine.promising = new Proxy(promising, {
-    apply: (target, self, args: [WebAssembly.ExportValue]) =>
-      counted(Reflect.apply(target, self, args), instances.get(args[0])),
+  engine.promising = standIn(promising, (...args) => {
+    const call = promising(...(args as Parameters<Promising>)); // the engine looks at them
+    return counted(call, instances.get(args[0] as WebAssembly.ExportValue));
   });
 }
 
@@ -38,20 +39,18 @@ export function isSuspended(instance: WebAssembly.Instance): boolean {
 }
 
 function counted(call: Call, instance: WebAssembly.Instance | undefined): Call {
-  return new Proxy(call, {
-    apply(target, self, args: unknown[]) {
-      count(instance, 1);
-      let result: Promise<unknown>;
-      try {
-        result = Reflect.apply(target, self, args);
-      } catch (error) {
-        count(instance, -1);
-        throw error;
-      }
-      const settle = (): void => count(instance, -1);
-      result.then(settle, settle);
-      return result;
-    },
+  return standIn(call, (...args) => {
+    count(instance, 1);
+    let result: Promise<unknown>;
+    try {
+      result = call(...args);
+    } catch (error) {
+      count(instance, -1);
+      throw error;
+    }
+    const settle = (): void => count(instance, -1);
+    result.then(settle, settle);
+    return result;
   });
 }
 

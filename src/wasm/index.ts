@@ -16,6 +16,7 @@ export * from './relocation-check.ts';
 export * from './relocations.ts';
 export * from './renumber.ts';
 export * from './sections.ts';
+export * from './stand-in.ts';
 export * from './symbols.ts';
 export * from './target-features.ts';
 export * from './try-blocks.ts';
