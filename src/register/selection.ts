@@ -4,6 +4,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getCallSites } from 'node:util';
+import { standInFile } from '../wasm/stand-in.ts';
 import type { Config, ModuleRule } from './config.ts';
 
 const ours = path.dirname(fileURLToPath(import.meta.url)) + path.sep;
@@ -16,7 +17,7 @@ export function callerName(): string | undefined {
     if (scriptName.startsWith('node:internal/deps/')) return 'node';
     if (scriptName.startsWith('node:') || scriptName === '') continue;
     const file = scriptName.startsWith('file:') ? fileURLToPath(scriptName) : scriptName;
-    if (file.startsWith(ours)) continue;
+    if (file.startsWith(ours) || file === fileURLToPath(standInFile)) continue;
     return packageOf(file) ?? path.basename(file).replace(/\.[cm]?[jt]sx?$/, '');
   }
   return undefined;

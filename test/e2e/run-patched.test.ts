@@ -82,7 +82,7 @@ test('a patch for a program that computes without a host call stalls, and says w
   await expect
     .poll(() => json(box, 'status'), soon)
     .toMatchObject({ programs: [{ busyMs: expect.any(Number) }] });
-  expect((await box.wgraft('status')).stdout).toMatch(/settled, busy: no host call for \S+/);
+  expect((await box.wgraft('status')).stdout).toMatch(/settled, busy: no answer for \S+/);
   const { code, stderr } = await box.wgraft('apply', 'two.wgp', 'spinner', '--timeout', '1s');
   expect(stderr).toMatch(
     /^wgraft: transition stalled: "spinner" has made no host call for \d+\.\ds, .*\n {2}instance 1 {3}running \S+\n {2}hint/m,

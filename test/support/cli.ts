@@ -5,11 +5,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { version } from '../../src/version.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'src/cli/main.ts');
+const hook = pathToFileURL(join(root, 'dist/register/index.js')).href;
 const liveHost = join(root, 'test/support/live-host.ts');
 
 export interface Ended {
@@ -46,6 +47,8 @@ export interface Sandbox extends AsyncDisposable {
     how: { env?: Record<string, string>; input?: string | Uint8Array },
     ...args: readonly string[]
   ): Promise<Ended>;
+  /** Starts an unchanged Node program with the register hook. */
+  registered(args: readonly string[], env?: Record<string, string>): Running;
   /** Starts a Node program with instances of a prepared module (live-host.ts) and waits until it can be patched. */
   host(prepared: string, name: string, instances?: number): Promise<Running>;
 }
@@ -83,6 +86,8 @@ export async function sandbox(): Promise<Sandbox> {
     start: (...args) => launch([main, ...args]),
     wgraft: (...args) => wgraftWith({}, ...args),
     wgraftWith,
+    registered: (args, more = {}) =>
+      launch(['--disable-warning=ExperimentalWarning', '--import', hook, ...args], more),
     async host(prepared, name, instances = 1) {
       const running = launch([liveHost, prepared, name, String(instances)]);
       await running.says('ready');

@@ -84,7 +84,7 @@ async function showStatus(output: Output, client: ControlClient, now: Status): P
 function showState(output: Output, p: ProgramStatus): string {
   const state = showTransition(output, p);
   if (p.busyMs === undefined) return state;
-  return `${state}, ${output.style('waiting', `busy: no host call for ${showTime(p.busyMs)}`)}`;
+  return `${state}, ${output.style('waiting', `busy: no answer for ${showTime(p.busyMs)}`)}`;
 }
 
 function showTransition(output: Output, p: ProgramStatus): string {
