@@ -10,6 +10,7 @@ import { addDiff } from './commands/diff.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addPrepare } from './commands/prepare.ts';
 import { addPs } from './commands/ps.ts';
+import { addRegister } from './commands/register.ts';
 import { addRevert } from './commands/revert.ts';
 import { addRun } from './commands/run.ts';
 import { addStatus } from './commands/status.ts';
@@ -22,7 +23,7 @@ export type AddCommand = (program: Command, output: Output) => void;
 const groups: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
   ['Build:', [addPrepare, addBuild, addDiff]],
   ['Inspect:', [addInspect, addVerify]],
-  ['Operate:', [addRun, addPs, addApply, addRevert, addStatus, addBlocking, addCheck]],
+  ['Operate:', [addRun, addRegister, addPs, addApply, addRevert, addStatus, addBlocking, addCheck]],
 ];
 
 export function createProgram(output: Output): Command {

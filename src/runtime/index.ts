@@ -4,5 +4,6 @@ export { Events } from './events.ts';
 export { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 export * from './operations.ts';
 export { type AdoptOptions, describeTransition, type InstanceHandle, Patcher } from './patcher.ts';
+export type { Stats } from './stats.ts';
 export { countPromising } from './suspension.ts';
 export type { Transition, TransitionState } from './transition.ts';

@@ -17,6 +17,7 @@ import type {
 } from './operations.ts';
 import { type PatchRecord, Program, programId } from './program.ts';
 import { Scheduler } from './scheduler.ts';
+import { Counters, type Stats } from './stats.ts';
 import { Transition } from './transition.ts';
 
 export interface AdoptOptions {
@@ -37,6 +38,7 @@ export class Patcher implements Operations {
   readonly #programs = new Map<string, Program>();
   readonly #transitions = new Map<Program, Transition>();
   readonly #events = new Events();
+  readonly #counters = new Counters(this.#events);
   readonly #scheduler = new Scheduler((deadline) => this.#advance(deadline, true));
   readonly #handles = new WeakMap<WebAssembly.Instance, Instance>();
   readonly #gone = new FinalizationRegistry<Gone>((gone) => this.#bury(gone));
@@ -261,6 +263,11 @@ export class Patcher implements Operations {
 
   async blocking(): Promise<readonly Blocking[]> {
     return this.blockingNow();
+  }
+
+  /** Counters since this patcher was made, and how much there is of everything now; for metrics. */
+  stats(): Stats {
+    return this.#counters.stats(this.statusNow());
   }
 
   /** `blocking`, at once. */

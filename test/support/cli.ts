@@ -47,7 +47,9 @@ export interface Sandbox extends AsyncDisposable {
     how: { env?: Record<string, string>; input?: string | Uint8Array },
     ...args: readonly string[]
   ): Promise<Ended>;
-  /** Starts an unchanged Node program with the register hook. */
+  /** Starts a Node program. */
+  node(args: readonly string[], env?: Record<string, string>): Running;
+  /** Starts an unchanged one with the register hook. */
   registered(args: readonly string[], env?: Record<string, string>): Running;
   /** Starts a Node program with instances of a prepared module (live-host.ts) and waits until it can be patched. */
   host(prepared: string, name: string, instances?: number): Promise<Running>;
@@ -86,6 +88,7 @@ export async function sandbox(): Promise<Sandbox> {
     start: (...args) => launch([main, ...args]),
     wgraft: (...args) => wgraftWith({}, ...args),
     wgraftWith,
+    node: launch,
     registered: (args, more = {}) =>
       launch(['--disable-warning=ExperimentalWarning', '--import', hook, ...args], more),
     async host(prepared, name, instances = 1) {
