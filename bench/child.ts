@@ -8,13 +8,18 @@ import { promisify } from 'node:util';
 interface ChildOptions {
   readonly args: readonly string[];
   readonly flags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs `file` (beside this one), which prints one JSON value, and gives that value. */
-export async function measureInChild<T>(file: string, { args, flags = [] }: ChildOptions): Promise<T> {
+export async function measureInChild<T>(
+  file: string,
+  { args, flags = [], env = {} }: ChildOptions,
+): Promise<T> {
   const script = fileURLToPath(new URL(file, import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [...flags, script, ...args], {
     maxBuffer: 64 * 1024 * 1024,
+    env: { ...process.env, ...env },
   });
   return JSON.parse(stdout);
 }

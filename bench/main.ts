@@ -5,10 +5,11 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import type { Bench, Row } from './bench.ts';
+import { firstCall } from './first-call.ts';
 import { redirect } from './redirect.ts';
 import { slowdown } from './slowdown.ts';
 
-const benches: readonly Bench[] = [slowdown, redirect];
+const benches: readonly Bench[] = [slowdown, redirect, firstCall];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

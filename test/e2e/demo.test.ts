@@ -21,4 +21,12 @@ describe('from a checkout', () => {
     expect(stdout).toContain('DROP TABLE is refused');
     expect(stdout).toContain('requests lost: 0\n');
   }, 120_000);
+
+  test('examples/plugin-host and worker-pool: tenants one by one, workers all together', async () => {
+    const one = await run(process.execPath, ['examples/plugin-host/run.ts'], { cwd: root });
+    expect(one.stdout).toContain('acme no longer');
+    const all = await run(process.execPath, ['examples/worker-pool/run.ts'], { cwd: root });
+    expect(all.stdout).toContain('migrated 2/2 instances');
+    expect(all.stdout).toContain('as before');
+  }, 120_000);
 });

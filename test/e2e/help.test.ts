@@ -10,6 +10,7 @@ const commands = [
   'inspect',
   'verify',
   'run',
+  'register',
   'ps',
   'apply',
   'revert',

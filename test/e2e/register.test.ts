@@ -110,6 +110,32 @@ describe('the cache', () => {
   });
 });
 
+test('wgraft register --explain says what would be done, and the program runs as ever', async () => {
+  await using box = await start();
+  await box.write(
+    'app.mjs',
+    `import { readFileSync } from 'node:fs';
+     const imports = { wasi_snapshot_preview1: { fd_read() {}, fd_write() {}, proc_exit() {} } };
+     for (const file of ['answer.wasm', 'one.slots.wasm', 'empty.wasm'])
+       console.log(Object.keys((await WebAssembly.instantiate(readFileSync(file), imports)).instance.exports).length);
+     process.exit(Number(process.argv[2]));`,
+  );
+  await box.write('one.slots.wasm', program.prepared);
+  await box.write('empty.wasm', Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+  const { code, stdout, stderr } = await box.wgraft('register', '--explain', 'app.mjs', '--', '7');
+  expect([code, stdout]).toEqual([7, '3\n3\n0\n']);
+  expect(
+    stderr
+      .replace(/\d+ (bytes|ms)/g, 'N $1')
+      .trim()
+      .split('\n'),
+  ).toEqual([
+    'wgraft: app, N bytes: prepared, made, N ms',
+    'wgraft: app, N bytes: left, it has slots already',
+    'wgraft: app, N bytes: left, no function of it can have a slot',
+  ]);
+});
+
 describe('what cannot be prepared', () => {
   test('runs unprepared, with one warning', async () => {
     await using box = await start();
@@ -124,6 +150,16 @@ describe('what cannot be prepared', () => {
     expect(ended.stdout).toBe('5\n5\n5\n');
     expect(ended.stderr.match(/WgraftWarning/g)).toHaveLength(1);
     expect(ended.stderr).toMatch(/app \(\d+ bytes\) runs unprepared and cannot be patched: .*__wgraft_x/);
+  });
+
+  test('a configuration that is wrong is said, and the program runs without wgraft', async () => {
+    await using box = await start();
+    await box.write('wgraft.config.json', '{ "slots": "some" }');
+    const app = box.registered([threads, 'answer.wasm']);
+    await app.says('wgraft is off: ');
+    await app.says('ready');
+    await answers(app, '1');
+    expect(app.output.stderr).toContain('wgraft.config.json: "slots" must be');
   });
 
   test('and a folder that is not to be had keep no program from running', async () => {
