@@ -1,5 +1,5 @@
 // A pool of workers that compress with brotli-wasm. Nothing in here knows of wgraft. A line on stdin goes to the next worker;
-// the answer says how many bytes that worker has put out so far.
+// the answer says how many bytes that worker has taken so far.
 
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -27,9 +27,7 @@ function work() {
   let total = 0;
   parentPort.on('message', (text) => {
     const stream = new CompressStream();
-    stream.compress(new TextEncoder().encode(text), 1000);
-    stream.compress(undefined, 1000);
-    total += stream.total_out();
+    total += stream.compress(new TextEncoder().encode(text), 1000).input_offset;
     parentPort.postMessage(String(total));
     stream.free();
   });

@@ -16,7 +16,7 @@ const brotli = dirname(createRequire(import.meta.url).resolve('brotli-wasm'));
 await copyFile(join(brotli, 'pkg.node/brotli_wasm_bg.wasm'), join(folder, 'brotli.wasm'));
 await copyFile(join(here, 'in-kibibytes.wat'), join(folder, 'in-kibibytes.wat'));
 await wgraft(folder, 'prepare', 'brotli.wasm', '-o', 'brotli.slots.wasm');
-const replacement = 'compressstream_total_out=in-kibibytes.wat';
+const replacement = '__wbg_get_brotlistreamresult_input_offset=in-kibibytes.wat';
 const what = ['--target', 'brotli.slots.wasm', '--replace', replacement];
 await wgraft(folder, 'build', ...what, '-o', 'in-kibibytes.wgp');
 
