@@ -1,6 +1,6 @@
 // The package as users get it: what is in the tarball, what its entry points load, and that versions agree.
 
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -14,6 +14,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { version } from '../src/version.ts';
 
@@ -98,14 +99,57 @@ describe('the packed tarball, installed in an empty project', () => {
     console.log(JSON.stringify([version, before, complete, instance.exports.one()]));
     process.exit(0);`;
 
-  test.each(['node22', 'node24', 'node'])('runs on %s', (name) => {
-    // Node 22 knows no \`await using\`; the package's own code is compiled for it, a user's snippet is not.
-    const code = name === 'node22' ? snippet.replace('await using server', 'const server') : snippet;
-    const script = join(project, `${name}.js`);
-    writeFileSync(script, code);
+  /** The snippets of the pages that say how to embed, as they stand there, behind what they take for granted. */
+  const given = `
+    const kernel = Uint8Array.from(Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcHAQNvbmUAAAoGAQQAQQEL', 'base64'));
+    const imports = {};
+    const preparedBytes = (await (await import('wgraft/prepare')).prepare(kernel)).bytes;`;
+  const documented = ['README.md', 'docs/embedding.md'].map((page) => {
+    const text = readFileSync(join(root, page), 'utf8');
+    const [, code] = /```js\n(import \{ instantiate, listen \}[\s\S]*?)```/.exec(text) ?? [];
+    // What it takes for granted goes behind its imports.
+    const whole = code?.replace(/^(import .*\n)+/, (lines) => lines + given);
+    return `${whole}console.log(instance.exports.one()); process.exit(0);`;
+  });
+
+  describe.each(['node22', 'node24', 'node'])('%s', (name) => {
     const node = join(dirname(require.resolve(`${name}/package.json`)), 'bin/node');
     const env = { ...process.env, WGRAFT_SOCKET_DIR: join(project, `sockets-${name}`) };
-    const out = execFileSync(node, [script], { cwd: project, encoding: 'utf8', env });
-    expect(JSON.parse(out)).toEqual([version, 1, true, 2]);
+    const run = (file: string, code: string, ...options: string[]): string => {
+      writeFileSync(join(project, file), code);
+      return execFileSync(node, [...options, file], { cwd: project, encoding: 'utf8', env });
+    };
+
+    test('runs all that a host and an operator do', () => {
+      // Node 22 knows no \`await using\`; the package's own code is compiled for it, a user's snippet is not.
+      const code = name === 'node22' ? snippet.replace('await using server', 'const server') : snippet;
+      expect(JSON.parse(run(`${name}.js`, code))).toEqual([version, 1, true, 2]);
+    });
+
+    test('runs the snippets of the README and of docs/embedding.md', () => {
+      for (const code of documented) expect(run(`${name}-documented.js`, code)).toBe('1\n');
+    });
+
+    test('runs an unchanged program with --import wgraft/register, without a warning', async () => {
+      const program = `
+        import { execFile } from 'node:child_process';
+        import { promisify } from 'node:util';
+        const kernel = Uint8Array.from(Buffer.from('AGFzbQEAAAABBQFgAAF/AwIBAAcHAQNvbmUAAAoGAQQAQQEL', 'base64'));
+        const { instance } = await WebAssembly.instantiate(kernel);
+        const command = ['node_modules/wgraft/bin/wgraft.js', 'status', '--json'];
+        const status = async () =>
+          promisify(execFile)(process.execPath, command).then(({ stdout }) => JSON.parse(stdout), () => undefined);
+        let found;
+        for (let i = 0; i < 50 && found?.programs.length !== 1; i += 1) found = await status();
+        console.log(JSON.stringify([found.target.name, found.programs.map((p) => [p.name, p.slots]), instance.exports.one()]));`;
+      writeFileSync(join(project, `${name}-app.mjs`), program);
+      const { stdout, stderr } = await promisify(execFile)(
+        node,
+        ['--import', 'wgraft/register', `${name}-app.mjs`],
+        { cwd: project, env: { ...env, WGRAFT_CACHE_DIR: join(project, 'cache') } },
+      );
+      expect(stderr).toBe('');
+      expect(JSON.parse(stdout)).toEqual([`${name}-app`, [[`${name}-app`, 1]], 1]);
+    });
   });
 });
