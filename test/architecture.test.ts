@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -119,19 +120,45 @@ describe('the rooms', () => {
   });
 });
 
+/** The files that a program loads, in its main thread. */
+function loadedBy(code: string, ...options: string[]): string[] {
+  const script = `
+    import { registerHooks } from 'node:module';
+    const loaded = [];
+    registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });
+    ${code}
+    console.log(JSON.stringify(loaded));
+    process.exit();`;
+  const args = [...options, '--input-type=module', '-e', script];
+  const env = { ...process.env, WGRAFT_CACHE_DIR: 'off', WGRAFT_SOCKET_DIR: join(tmpdir(), 'wgraft-light') };
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8', cwd: root, env })) as string[];
+}
+
+describe('the register hook', () => {
+  const hook = JSON.stringify(join(src, 'register/index.ts'));
+
+  test('is light: without a module it loads a few files and no room but its own', () => {
+    const loaded = loadedBy(`await import(${hook});`).filter((url) => !url.startsWith('node:'));
+    expect(loaded.length).toBeLessThan(20);
+    expect(
+      loaded.filter((url) => /node_modules|\/src\/(runtime|host|prepare|build|patch|cli)\//.test(url)),
+    ).toEqual([]);
+  });
+
+  test('with a module it loads what prepares it and what runs it, and of packages only what names folders', () => {
+    const module = '[0,97,115,109,1,0,0,0,1,4,1,96,0,0,3,2,1,0,7,5,1,1,97,0,0,10,4,1,2,0,11]';
+    const code = `await import(${hook}); await WebAssembly.instantiate(Uint8Array.from(${module}));`;
+    const loaded = loadedBy(code);
+    expect(loaded.some((url) => url.endsWith('/src/prepare/splice.ts'))).toBe(true);
+    const packages = loaded.flatMap((url) => /node_modules\/([^/]+)/.exec(url)?.[1] ?? []);
+    expect(new Set(packages)).toEqual(new Set(['env-paths', 'is-safe-filename']));
+    expect(loaded.filter((url) => /\/src\/(build|cli)\//.test(url))).toEqual([]);
+  });
+});
+
 describe('importing the runtime', () => {
   test('loads no package at all', () => {
-    const script = `
-      import { registerHooks } from 'node:module';
-      const loaded = [];
-      registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });
-      await import(${JSON.stringify(join(src, 'index.ts'))});
-      console.log(JSON.stringify(loaded));`;
-    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-      encoding: 'utf8',
-      cwd: root,
-    });
-    const loaded = JSON.parse(out) as string[];
+    const loaded = loadedBy(`await import(${JSON.stringify(join(src, 'index.ts'))});`);
     expect(loaded.filter((url) => url.includes('/src/')).length).toBeGreaterThan(10);
     expect(loaded.filter((url) => url.includes('node_modules'))).toEqual([]);
     expect(loaded.filter((url) => /\/src\/(prepare|build|control|cli)\//.test(url))).toEqual([]);
