@@ -77,6 +77,32 @@ export interface ErrorDetailsByCode {
     reason?: string;
   };
   WGRAFT_ERR_TRANSITION_REVERSED: { program: string; patch: string };
+  WGRAFT_ERR_TRANSITION_EXPIRED: {
+    program: string;
+    patch: string;
+    done: number;
+    total: number;
+    deadlineMs: number;
+    functions: readonly string[];
+  };
+  WGRAFT_ERR_TRANSITION_CONFLICTS: {
+    program: string;
+    patch: string;
+    attempts: number;
+    conflicts: readonly { instance: number; functions: readonly string[] }[];
+  };
+  WGRAFT_ERR_FORCE_UNCONFIRMED: { program: string; blocking: number };
+  WGRAFT_ERR_NO_TRANSITION: Record<string, never>;
+  WGRAFT_ERR_MODEL_UNSUPPORTED: { model: string; program: string; reason: string };
+  WGRAFT_ERR_PATCH_REFUSED: { patch: string; instance: number; reason: string };
+  WGRAFT_ERR_STATE_INCOMPATIBLE: {
+    patch: string;
+    program: string;
+    id: number;
+    version: number | undefined;
+    installed: number;
+  };
+  WGRAFT_ERR_INSTANCE_ACTIVE: { program: string; instance: number; functions: readonly string[] };
   // --- the control socket ---
   WGRAFT_ERR_CONTROL_NAME: { name: string };
   WGRAFT_ERR_CONTROL_FOLDER: { folder: string; reason: string };

@@ -268,6 +268,59 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     hint: 'somebody reverted it while it was being applied; wgraft status shows what is applied',
     exit: 'failed',
   },
+  WGRAFT_ERR_TRANSITION_EXPIRED: {
+    message: (d) =>
+      `patch "${d.patch}" was taken back: after ${(d.deadlineMs / 1000).toFixed(1)}s ${d.total - d.done} of ${d.total} instances ` +
+      `still ran ${d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', ')}`,
+    hint: 'give it more time with --deadline (0: for ever), or complete it with `wgraft force` while it runs',
+    exit: 'stalled',
+  },
+  WGRAFT_ERR_TRANSITION_CONFLICTS: {
+    message: (d) =>
+      `patch "${d.patch}" could not switch all instances at once in ${d.attempts} attempts: ` +
+      d.conflicts
+        .map(
+          (c) =>
+            `instance ${c.instance} ran ${c.functions.length === 0 ? 'something' : c.functions.join(', ')}`,
+        )
+        .join('; '),
+    hint: 'nothing was changed; a model that switches one instance after another (hybrid) waits for each by itself',
+    exit: 'stalled',
+  },
+  WGRAFT_ERR_FORCE_UNCONFIRMED: {
+    message: (d) => `nothing was forced in ${d.program}, where ${d.blocking} instances are in the way`,
+    hint: '--yes forces them: old code that is active will meet new code; wgraft force --help says what that can break',
+    exit: 'usage',
+  },
+  WGRAFT_ERR_NO_TRANSITION: {
+    message: () => 'no transition runs',
+    hint: 'wgraft status shows what is applied',
+    exit: 'nothingToDo',
+  },
+  WGRAFT_ERR_MODEL_UNSUPPORTED: {
+    message: (d) => `"${d.program}" cannot be patched with the model ${d.model}: ${d.reason}`,
+    hint: 'hybrid waits until nothing of the program runs where its stacks cannot be trusted',
+    exit: 'notPatchable',
+  },
+  WGRAFT_ERR_PATCH_REFUSED: {
+    message: (d) =>
+      `the pre_patch callback of "${d.patch}" refused it in instance ${d.instance}: ${d.reason}`,
+    hint: 'nothing was changed',
+    exit: 'failed',
+  },
+  WGRAFT_ERR_STATE_INCOMPATIBLE: {
+    message: (d) =>
+      `patch "${d.patch}" is not compatible with what is on "${d.program}": system state ${d.id} has version ${d.installed} ` +
+      `there, and ${d.version === undefined ? 'the patch, which is cumulative, does not know it' : `version ${d.version} in the patch`}`,
+    hint: 'apply a patch that knows this state in the same or a later version, or revert what is on first',
+    exit: 'notPatchable',
+  },
+  WGRAFT_ERR_INSTANCE_ACTIVE: {
+    message: (d) =>
+      `instance ${d.instance} of "${d.program}" still runs ${d.functions.join(', ') || 'something'}`,
+    hint: 'release it when nothing of it runs',
+    exit: 'failed',
+  },
 
   // --- the control socket ---
   WGRAFT_ERR_CONTROL_NAME: {

@@ -10,7 +10,7 @@ import { type Output, withMore } from './output.ts';
 
 export interface Wait {
   readonly client: ControlClient;
-  readonly doing: 'apply' | 'revert';
+  readonly doing: 'apply' | 'revert' | 'force';
   readonly begin: () => Promise<TransitionResult>;
 }
 
@@ -70,9 +70,21 @@ async function explainStall(error: unknown, client: ControlClient): Promise<unkn
   return withMore(error, { lines: blocking.map(showBlocking), fields: { blocking } });
 }
 
+/** Where what blocks is, followed by for how long. */
+export function stateInWords(state: Blocking['state']): string {
+  const words = {
+    running: 'running',
+    suspended: 'suspended for',
+    unwound: 'unwound for',
+    unseen: 'not to be looked at for',
+    'no-safe-point': 'at no safe point for',
+  } as const;
+  return words[state];
+}
+
 export function showBlocking(b: Blocking): string {
   const runs = b.stack.length > 0 ? b.stack.join(' > ') : b.functions.join(', ');
-  return `instance ${b.instance}   running ${showTime(b.blockedMs)}   ${runs}`.trimEnd();
+  return `instance ${b.instance}   ${stateInWords(b.state)} ${showTime(b.blockedMs)}   ${runs}`.trimEnd();
 }
 
 async function showProgress(output: Output, wait: Wait): Promise<{ stop: () => void }> {

@@ -1,5 +1,6 @@
 // What a prepared module and a patch file say of themselves.
 
+export * from './consistency.ts';
 export * from './layout.ts';
 export * from './manifest.ts';
 export { isPatchName, readManifest, writeManifest } from './manifest-json.ts';

@@ -1,6 +1,7 @@
 // The manifest: what a patch says of itself (custom section `wgraft.patch`, JSON). One patch fits one prepared module.
 
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
+import type { ConsistencyModel } from './consistency.ts';
 
 /** One function that the patch replaces. */
 export interface Replacement {
@@ -61,6 +62,21 @@ export interface PatchMetadata {
   readonly cves?: readonly string[];
 }
 
+/** Exports of the patch that are called around its transition; livepatch's four. */
+export interface Callbacks {
+  /** `() -> i32`: anything but 0 refuses the patch. */
+  readonly prePatch?: string;
+  readonly postPatch?: string;
+  readonly preUnpatch?: string;
+  readonly postUnpatch?: string;
+}
+
+/** livepatch's system state: something that the patch changes beyond its functions. */
+export interface SystemState {
+  readonly id: number;
+  readonly version: number;
+}
+
 export interface Manifest {
   readonly format: 1;
   /** What `status` calls it; at most 64 of [A-Za-z0-9._-]. */
@@ -75,5 +91,11 @@ export interface Manifest {
   readonly memory?: MemoryNeed;
   /** How many entries of the program's table 0 the patch fills with functions of its own: its exports `__wgraft_table_K`. */
   readonly table?: { readonly size: number };
+  readonly callbacks?: Callbacks;
+  readonly states?: readonly SystemState[];
+  /** It takes the place of all patches that are on (atomic replace). */
+  readonly cumulative?: boolean;
+  /** The consistency model that its author wants. */
+  readonly model?: ConsistencyModel;
   readonly metadata: PatchMetadata;
 }

@@ -1,4 +1,4 @@
-// Events: `diagnostics_channel` names wgraft:instance, wgraft:transition and wgraft:migrated, and whoever subscribed to one
+// Events: `diagnostics_channel` names wgraft:instance, wgraft:transition, wgraft:migrated and wgraft:callback, and whoever subscribed to one
 // patcher. The runtime logs nothing.
 
 import diagnostics from 'node:diagnostics_channel';
@@ -8,6 +8,7 @@ const channels = {
   instance: diagnostics.channel('wgraft:instance'),
   transition: diagnostics.channel('wgraft:transition'),
   migrated: diagnostics.channel('wgraft:migrated'),
+  callback: diagnostics.channel('wgraft:callback'),
 } as const;
 
 export class Events {

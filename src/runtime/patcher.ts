@@ -2,26 +2,40 @@
 // is synchronous, so that it can also run at a host call of a program that never returns; the Operations wrap it in promises.
 
 import { WgraftError } from '../errors.ts';
+import type { ConsistencyModel } from '../patch/index.ts';
+import { canSeeFrames } from './activeness.ts';
+import { beBorn, leave } from './birth.ts';
+import { defaultModel, ruleOf } from './consistency.ts';
 import { Events } from './events.ts';
-import type { Instance } from './instance.ts';
+import type { Instance, Wake } from './instance.ts';
 import { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 import type {
   Blocking,
   Operations,
   PatcherEvent,
-  ProgramStatus,
   Status,
   TransitionOptions,
   TransitionResult,
   VerifyReport,
 } from './operations.ts';
 import { type PatchRecord, Program, programId } from './program.ts';
+import {
+  describeBlocking,
+  describePatch,
+  describeProgram,
+  describeTransition,
+  stalledError,
+} from './report.ts';
 import { Scheduler } from './scheduler.ts';
+import { refuseIncompatible } from './states.ts';
+import { trackSuspensions } from './suspension.ts';
 import { Transition } from './transition.ts';
 
 export interface AdoptOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
   readonly name?: string;
+  /** Makes a sleeping instance come by a migration point; called every few looks that find a transition waiting for it. */
+  readonly wake?: Wake;
 }
 
 interface Gone {
@@ -31,6 +45,8 @@ interface Gone {
 }
 
 const defaultTimeoutMs = 30_000;
+const defaultDeadlineMs = { apply: 60_000, revert: Number.POSITIVE_INFINITY } as const;
+const defaultRetryMs = 1000;
 
 /** @public Applies patches to the programs of this thread, reverts them and reports. */
 export class Patcher implements Operations {
@@ -40,12 +56,18 @@ export class Patcher implements Operations {
   readonly #scheduler = new Scheduler((deadline) => this.#advance(deadline, true));
   readonly #handles = new WeakMap<WebAssembly.Instance, Instance>();
   readonly #gone = new FinalizationRegistry<Gone>((gone) => this.#bury(gone));
+  readonly #emit = (event: PatcherEvent): void => this.#events.emit(event);
   #nextInstance = 1;
+
+  constructor() {
+    trackSuspensions(); // before the host makes its promising functions
+  }
 
   /**
    * Takes in an instance of a prepared module: from now on it can be patched, and it has all patches of its program already.
    * Its `exports` no longer show the reserved names. `imports` are what it was instantiated with.
-   * @throws WGRAFT_ERR_NOT_PREPARED; WGRAFT_ERR_STAGE_FAILED where a patch of its program cannot be staged in it
+   * @throws WGRAFT_ERR_NOT_PREPARED; WGRAFT_ERR_STAGE_FAILED, WGRAFT_ERR_PATCH_REFUSED where a patch of its program cannot be
+   *   put on it
    */
   adopt(
     instance: WebAssembly.Instance,
@@ -56,18 +78,45 @@ export class Patcher implements Operations {
     const known = this.#handles.get(instance);
     if (known !== undefined) return handleOf(known);
     const program = this.#programOf(module, options.name);
-    const { instance: added, ref } = program.add(instance, imports, this.#nextInstance++);
+    const { instance: added, ref } = program.add(instance, imports, this.#nextInstance++, options.wake);
     try {
-      this.#beBorn(program, added);
+      beBorn(added, this.#transitions.get(program), this.#emit);
     } catch (cause) {
       program.remove(ref);
       throw cause;
     }
     // The instance keeps its Instance alive and nothing else does: a program's instances can be collected.
     this.#handles.set(instance, added);
-    this.#gone.register(instance, { program, ref, id: added.id });
+    this.#gone.register(instance, { program, ref, id: added.id }, added);
     this.#events.emit({ type: 'instance', program: program.name, instance: added.id, change: 'born' });
     return handleOf(added);
+  }
+
+  /**
+   * Takes an instance out of the patcher's hands: its patches come off, their unpatch callbacks run, and nothing is put on it
+   * any more. Instances that are just dropped need no release, but get no callbacks.
+   * @throws WGRAFT_ERR_INSTANCE_ACTIVE while anything of it runs
+   */
+  release(instance: WebAssembly.Instance): void {
+    const known = this.#handles.get(instance);
+    if (known === undefined) return;
+    const { program } = known;
+    leave(known, this.#transitions.get(program), this.#emit);
+    this.#handles.delete(instance);
+    this.#gone.unregister(known);
+    for (const ref of program.refs) if (ref.deref() === known) this.#bury({ program, ref, id: known.id });
+  }
+
+  /**
+   * The instance's program says that it may be switched now (Kitsune's update point): transitions with the model `safe-point`
+   * switch it, whatever it runs; others look at it. `instantiate` calls this for the import `env.wgraft_safe_point`.
+   */
+  safePoint(instance: WebAssembly.Instance): void {
+    const known = this.#handles.get(instance);
+    if (known === undefined || this.#transitions.size === 0) return;
+    known.atSafePoint = true;
+    this.pump();
+    known.atSafePoint = false;
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {
@@ -85,16 +134,6 @@ export class Patcher implements Operations {
     if (!used) this.#programs.delete(program.buildId);
   }
 
-  #beBorn(program: Program, instance: Instance): void {
-    const transition = this.#transitions.get(program);
-    const staging = transition?.state === 'staging' ? transition.record.patch : undefined;
-    const stack = program.effective.filter((patch) => patch !== staging);
-    for (const patch of stack) instance.stage(patch);
-    const slots = new Set(stack.flatMap((patch) => [...patch.bySlot.keys()]));
-    instance.commit(slots, stack, staging === undefined ? program.universe : program.universe - 1);
-    transition?.join(instance);
-  }
-
   /** Loads a patch and finds the program it is for. @throws what `verify` throws */
   #match(bytes: Uint8Array): { program: Program; patch: LoadedPatch } {
     const patch = loadPatch(bytes);
@@ -107,36 +146,55 @@ export class Patcher implements Operations {
   }
 
   /**
-   * Begins to apply a patch and returns; `pump` and the event loop carry it on.
+   * Begins to apply a patch and returns; `pump` and the event loop carry it on. While the same patch is being reverted, this
+   * reverses the transition.
    * @throws WGRAFT_ERR_NOT_A_PATCH, WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_WASM_INVALID, WGRAFT_ERR_BUILD_ID_MISMATCH,
-   *   WGRAFT_ERR_FUNCTION_MISMATCH, WGRAFT_ERR_PATCH_APPLIED, WGRAFT_ERR_TRANSITION_RUNS
+   *   WGRAFT_ERR_FUNCTION_MISMATCH, WGRAFT_ERR_PATCH_APPLIED, WGRAFT_ERR_TRANSITION_RUNS, WGRAFT_ERR_STATE_INCOMPATIBLE,
+   *   WGRAFT_ERR_MODEL_UNSUPPORTED
    */
-  beginApply(bytes: Uint8Array): Transition {
+  beginApply(bytes: Uint8Array, options: TransitionOptions = {}): Transition {
     const { program, patch } = this.#match(bytes);
+    const running = this.#transitions.get(program);
+    if (running?.record.patch.id === patch.id && running.direction === 'revert')
+      return this.#reverse(running);
     this.#refuseSecond(program);
     if (program.stack.some((r) => r.patch.id === patch.id)) {
       throw new WgraftError('WGRAFT_ERR_PATCH_APPLIED', { patch: patch.manifest.name });
     }
-    const record: PatchRecord = { patch, state: 'applying' };
-    program.stack.push(record);
-    return this.#begin(program, record, 'apply');
+    refuseIncompatible(program, patch);
+    return this.#begin(program, { patch, state: 'applying' }, 'apply', options);
   }
 
   /**
    * Begins to revert a patch (by id or name; undefined: the topmost), or reverses the transition that still applies it.
-   * @throws WGRAFT_ERR_PATCH_UNKNOWN, WGRAFT_ERR_TRANSITION_RUNS
+   * @throws WGRAFT_ERR_PATCH_UNKNOWN, WGRAFT_ERR_TRANSITION_RUNS, WGRAFT_ERR_MODEL_UNSUPPORTED
    */
-  beginRevert(wanted?: string): Transition {
+  beginRevert(wanted?: string, options: TransitionOptions = {}): Transition {
     const found = this.#find(wanted);
     const running = this.#transitions.get(found.program);
-    if (running !== undefined && running.record === found.record && running.direction === 'apply') {
-      running.reverse();
-      if (running.over) this.#transitions.delete(found.program);
-      this.#scheduler.start();
-      return running;
-    }
+    if (running !== undefined && running.record === found.record && running.direction === 'apply')
+      return this.#reverse(running);
     this.#refuseSecond(found.program);
-    return this.#begin(found.program, found.record, 'revert');
+    return this.#begin(found.program, found.record, 'revert', options);
+  }
+
+  /**
+   * Completes the transition that runs whatever its instances run, and marks its program for good. Old and new code may meet.
+   * @throws WGRAFT_ERR_NO_TRANSITION
+   */
+  beginForce(): Transition {
+    const [running] = this.#transitions.values();
+    if (running === undefined) throw new WgraftError('WGRAFT_ERR_NO_TRANSITION', {});
+    running.force();
+    this.#scheduler.start();
+    return running;
+  }
+
+  #reverse(running: Transition): Transition {
+    running.reverse();
+    if (running.over) this.#transitions.delete(running.program);
+    this.#scheduler.start();
+    return running;
   }
 
   #find(wanted: string | undefined): { program: Program; record: PatchRecord } {
@@ -165,8 +223,19 @@ export class Patcher implements Operations {
     throw new WgraftError('WGRAFT_ERR_TRANSITION_RUNS', details);
   }
 
-  #begin(program: Program, record: PatchRecord, direction: 'apply' | 'revert'): Transition {
-    const transition = new Transition(program, record, direction, (event) => this.#events.emit(event));
+  #begin(
+    program: Program,
+    record: PatchRecord,
+    direction: 'apply' | 'revert',
+    { model, deadlineMs, retryMs = defaultRetryMs }: TransitionOptions,
+  ): Transition {
+    const settings = {
+      model: model ?? record.patch.manifest.model ?? defaultModel,
+      deadlineMs: (deadlineMs ?? defaultDeadlineMs[direction]) || Number.POSITIVE_INFINITY,
+      retryMs,
+    };
+    refuseUntrusted(program, record.patch, settings.model);
+    const transition = new Transition(program, record, direction, { settings, emit: this.#emit });
     this.#transitions.set(program, transition);
     this.#scheduler.start();
     return transition;
@@ -196,24 +265,29 @@ export class Patcher implements Operations {
     const { program, patch } = this.#match(bytes);
     return {
       program: program.name,
-      patch: describe(patch),
+      patch: describePatch(patch),
       applied: program.stack.some((r) => r.patch.id === patch.id),
     };
   }
 
   async apply(bytes: Uint8Array, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginApply(bytes), options);
+    return this.#wait(this.beginApply(bytes, options), 'apply', options);
   }
 
   async revert(patch?: string, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginRevert(patch), options);
+    return this.#wait(this.beginRevert(patch, options), 'revert', options);
+  }
+
+  async force(options: TransitionOptions = {}): Promise<TransitionResult> {
+    const transition = this.beginForce();
+    return this.#wait(transition, transition.direction, options);
   }
 
   async #wait(
     transition: Transition,
+    direction: 'apply' | 'revert',
     { wait = true, timeoutMs = defaultTimeoutMs }: TransitionOptions,
   ): Promise<TransitionResult> {
-    const { direction } = transition;
     if (wait) {
       let timer: NodeJS.Timeout | undefined;
       const stalled = new Promise<never>((_, reject) => {
@@ -230,33 +304,8 @@ export class Patcher implements Operations {
 
   /** `status`, at once. */
   statusNow(): Status {
-    return { pid: process.pid, programs: [...this.#programs.values()].map((p) => this.#describeProgram(p)) };
-  }
-
-  #describeProgram(program: Program): ProgramStatus {
-    const transition = this.#transitions.get(program);
-    const pending = new Set(transition?.pending);
-    return {
-      name: program.name,
-      buildId: program.buildId,
-      slots: program.map.functions.filter((f) => f.slot !== undefined).length,
-      universe: program.universe,
-      instances: program.instances.map((i) => ({
-        id: i.id,
-        state: transition === undefined ? -1 : pending.has(i) ? 0 : 1,
-      })),
-      patches: program.stack.map((r) => ({
-        ...describe(r.patch),
-        state: r.state,
-        metadata: r.patch.manifest.metadata,
-      })),
-      transition: transition && {
-        patch: transition.record.patch.manifest.name,
-        direction: transition.direction,
-        runningMs: performance.now() - transition.startedAt,
-        instances: transition.progress,
-      },
-    };
+    const programs = [...this.#programs.values()];
+    return { pid: process.pid, programs: programs.map((p) => describeProgram(p, this.#transitions.get(p))) };
   }
 
   async blocking(): Promise<readonly Blocking[]> {
@@ -265,14 +314,7 @@ export class Patcher implements Operations {
 
   /** `blocking`, at once. */
   blockingNow(): readonly Blocking[] {
-    return [...this.#transitions.values()].flatMap((transition) =>
-      transition.pending.flatMap((instance): Blocking[] => {
-        if (instance.waiting === undefined) return [];
-        const { activity, since } = instance.waiting;
-        const program = transition.program.name;
-        return [{ program, instance: instance.id, blockedMs: performance.now() - since, ...activity }];
-      }),
-    );
+    return [...this.#transitions.values()].flatMap(describeBlocking);
   }
 
   subscribe(listener: (event: PatcherEvent) => void): () => void {
@@ -299,36 +341,13 @@ function handleOf(instance: Instance): InstanceHandle {
   };
 }
 
-function describe(patch: LoadedPatch): { id: string; name: string; functions: readonly string[] } {
-  return { id: patch.id, name: patch.manifest.name, functions: patch.functionNames };
-}
-
-/** The result of a transition as whoever began it in `direction` is told; a reversed one is not complete for him. */
-export function describeTransition(transition: Transition, direction: 'apply' | 'revert'): TransitionResult {
-  return {
-    program: transition.program.name,
-    patch: describe(transition.record.patch),
-    direction,
-    complete: isAsWanted(transition, direction),
-    universe: transition.universe,
-    instances: transition.progress,
-    elapsedMs: performance.now() - transition.startedAt,
+/** A model that does not fall back needs stacks that it can trust. @throws WGRAFT_ERR_MODEL_UNSUPPORTED */
+function refuseUntrusted(program: Program, patch: LoadedPatch, model: ConsistencyModel): void {
+  if (ruleOf(model).fallsBack) return;
+  const refuse = (reason: string): never => {
+    throw new WgraftError('WGRAFT_ERR_MODEL_UNSUPPORTED', { model, program: program.name, reason });
   };
-}
-
-/** A revert that finds the patch still staging cancels it: the patch is off, as was wanted. */
-function isAsWanted({ state, direction }: Transition, wanted: 'apply' | 'revert'): boolean {
-  if (state === 'cancelled') return wanted === 'revert';
-  return state === 'complete' && direction === wanted;
-}
-
-function stalledError(transition: Transition): WgraftError {
-  const functions = new Set(transition.pending.flatMap((i) => i.waiting?.activity.functions ?? []));
-  const details = {
-    program: transition.program.name,
-    patch: transition.record.patch.manifest.name,
-    ...transition.progress,
-    functions: [...functions],
-  };
-  return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', details);
+  if (!canSeeFrames()) refuse('this engine does not show what is on the stack');
+  if (program.map.tryBlocks || patch.tryBlocks)
+    refuse('its code has try blocks, and the engine does not show all functions that are active in them');
 }

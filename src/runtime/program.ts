@@ -9,7 +9,7 @@ import {
   slotsSection,
 } from '../patch/index.ts';
 import { buildIdSection, type FuncIndex, Reader } from '../wasm/index.ts';
-import { Instance } from './instance.ts';
+import { Instance, type Wake } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatchStatus } from './operations.ts';
 
@@ -27,6 +27,8 @@ export class Program {
   universe = 0;
   /** The patch stack, the last one wins. */
   stack: PatchRecord[] = [];
+  /** A transition was forced: whatever this program does from then on is nobody's promise. */
+  forced = false;
 
   readonly #module: WebAssembly.Module;
   readonly #instances = new Set<WeakRef<Instance>>();
@@ -54,17 +56,29 @@ export class Program {
     return showFunction(this.function(index) ?? { index, name: undefined });
   }
 
-  /** The patches whose functions belong to the universe that a commit leads to, bottom first. */
+  /** The patches whose functions belong to the universe that a commit leads to, bottom first. A cumulative one hides those below. */
   get effective(): LoadedPatch[] {
-    return this.stack.filter((r) => r.state !== 'reverting').map((r) => r.patch);
+    const patches = this.stack.filter((r) => r.state !== 'reverting').map((r) => r.patch);
+    const bottom = patches.findLastIndex((p) => p.manifest.cumulative === true);
+    return patches.slice(Math.max(bottom, 0));
+  }
+
+  /** The highest version of a system state among the patches that are on, `except` one; undefined where none has it. */
+  stateVersion(id: number, except?: LoadedPatch): number | undefined {
+    const versions = this.stack
+      .filter((r) => r.patch !== except)
+      .flatMap((r) => r.patch.manifest.states ?? [])
+      .flatMap((s) => (s.id === id ? [s.version] : []));
+    return versions.length === 0 ? undefined : Math.max(...versions);
   }
 
   add(
     instance: WebAssembly.Instance,
     imports: WebAssembly.Imports,
     id: number,
+    wake?: Wake,
   ): { instance: Instance; ref: WeakRef<Instance> } {
-    const added = new Instance(id, this, instance, imports);
+    const added = new Instance(id, this, instance, imports, wake);
     const ref = new WeakRef(added);
     this.#instances.add(ref);
     return { instance: added, ref };
@@ -72,6 +86,10 @@ export class Program {
 
   remove(ref: WeakRef<Instance>): void {
     this.#instances.delete(ref);
+  }
+
+  get refs(): readonly WeakRef<Instance>[] {
+    return [...this.#instances];
   }
 
   /** The live instances, oldest first. */

@@ -4,6 +4,7 @@
 import { WgraftError } from '../errors.ts';
 import { type PatchImport, patchDataExport } from '../patch/index.ts';
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
+import type { CallbackState } from './callbacks.ts';
 import type { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { SlotEntry } from './slot-table.ts';
@@ -13,6 +14,7 @@ export interface StagedPatch {
   readonly patch: LoadedPatch;
   readonly instance: WebAssembly.Instance;
   readonly entryOfSlot: ReadonlyMap<SlotIndex, SlotEntry>;
+  readonly callbacks: CallbackState;
 }
 
 /** What a patch holds of an instance beyond its functions; kept for the next time the same patch is staged there. */
@@ -34,7 +36,8 @@ export function stagePatch(target: Instance, patch: LoadedPatch, reservation: Re
     const entries = target.slots.add(
       slots.map((slot) => instance.exports[patch.bySlot.get(slot)?.export ?? '']),
     );
-    return { patch, instance, entryOfSlot: new Map(slots.map((slot, i) => [slot, entries[i] ?? 0])) };
+    const entryOfSlot = new Map(slots.map((slot, i) => [slot, entries[i] ?? 0]));
+    return { patch, instance, entryOfSlot, callbacks: { prePatched: false, postPatched: false } };
   } catch (cause) {
     if (WgraftError.is(cause)) throw cause;
     fail(target, patch, cause instanceof Error ? cause.message : String(cause), cause);

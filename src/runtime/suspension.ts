@@ -1,50 +1,147 @@
-// Activations that JSPI has put aside are on no stack, so they are counted where hosts make them: a function that
-// `WebAssembly.promising` gives out is under way until its promise settles. `promising` is wrapped when the first instance is
-// adopted; what the host wrapped before that is not seen.
+// Activations that JSPI has put aside. They are on no stack, so their frames are written down when a `Suspending` import
+// gives its promise back, and forgotten when that promise settles, just before the stack goes on. `promising` and `Suspending` are
+// wrapped when the first patcher is made; what the host made before that is only counted, or not seen at all.
+//
+// Books are kept for each owner (a program's instance; patches in it belong to it; one for strangers):
+//
+//   promised   calls of promising functions that have not settled
+//   inCall     of these, those that have not returned to their caller yet: their frames are on the stack
+//   suspended  of these, those whose frames are written down
+//
+// promised > inCall + suspended: something is under way of which nothing is known, so it may be in any function.
 
-const instances = new WeakMap<WebAssembly.ExportValue, WebAssembly.Instance>();
-const underWay = new WeakMap<WebAssembly.Instance, number>();
-/** Calls of functions that belong to no adopted instance, as far as is known: they may belong to any. */
-let unattributed = 0;
-let installed = false;
+import { types } from 'node:util';
+import type { FuncIndex } from '../wasm/index.ts';
+import { type Frame, wasmFrames } from './activeness.ts';
 
-type Call = (...args: unknown[]) => Promise<unknown>;
+type Call = (...args: unknown[]) => unknown;
 type Promising = (f: WebAssembly.ExportValue) => Call;
+type SuspendingClass = new (f: Call) => object;
 
-/** Remembers which instance these exports belong to, and sees to it that promising calls are counted. */
-export function countActivations(instance: WebAssembly.Instance): void {
+interface Books {
+  promised: number;
+  inCall: number;
+  suspended: number;
+}
+
+/** Holds no instance: one whose promise never settles can be collected. */
+interface Suspension {
+  readonly frames: readonly { readonly instance: WeakRef<WebAssembly.Instance>; readonly func: FuncIndex }[];
+}
+
+const stranger = {};
+const books = new WeakMap<object, Books>();
+const owners = new WeakMap<WebAssembly.Instance, WebAssembly.Instance>();
+const ownerOfFunction = new WeakMap<WebAssembly.ExportValue, WebAssembly.Instance>();
+const suspensions = new WeakMap<WebAssembly.Instance, Set<Suspension>>();
+/** The promising calls that have not returned yet, innermost last. */
+const calls: object[] = [];
+let tracked = false;
+
+/** Sees to it that promising calls and suspensions are written down from now on. */
+export function trackSuspensions(): void {
+  if (tracked) return;
+  tracked = true;
+  const engine = WebAssembly as unknown as { promising?: Promising; Suspending?: SuspendingClass };
+  const { promising, Suspending } = engine;
+  if (promising === undefined || Suspending === undefined) return;
+  engine.promising = (f) => counted(promising.call(WebAssembly, f), ownerOfFunction.get(f) ?? stranger);
+  engine.Suspending = new Proxy(Suspending, {
+    construct: (target, [f], newTarget) =>
+      Reflect.construct(
+        target,
+        [typeof f === 'function' ? noted(f as Call) : f],
+        newTarget === engine.Suspending ? target : newTarget,
+      ),
+  });
+}
+
+/** From now on, what is under way in `instance` (the program's, or that of a patch in it) counts for `owner`. */
+export function countFor(owner: WebAssembly.Instance, instance: WebAssembly.Instance): void {
+  owners.set(instance, owner);
   for (const value of Object.values(instance.exports))
-    if (typeof value === 'function') instances.set(value, instance);
-  if (installed) return;
-  installed = true;
-  const engine = WebAssembly as unknown as { promising?: Promising };
-  const { promising } = engine;
-  if (promising === undefined) return;
-  engine.promising = (f) => counted(promising.call(WebAssembly, f), instances.get(f));
+    if (typeof value === 'function') ownerOfFunction.set(value, owner);
 }
 
-/** Has a promising call into this instance not settled yet? */
-export function isSuspended(instance: WebAssembly.Instance): boolean {
-  return unattributed > 0 || (underWay.get(instance) ?? 0) > 0;
+/** The suspended stacks with frames of these instances, innermost first; undefined where not all of them are known. */
+export function suspendedStacks(
+  owner: WebAssembly.Instance,
+  instances: Iterable<WebAssembly.Instance>,
+): readonly (readonly Frame[])[] | undefined {
+  if (hidesSomething(owner) || hidesSomething(stranger)) return undefined;
+  const found = new Set([...instances].flatMap((i) => [...(suspensions.get(i) ?? [])]));
+  return [...found].map(({ frames }) =>
+    frames.flatMap(({ instance, func }) => {
+      const alive = instance.deref();
+      return alive === undefined ? [] : [{ instance: alive, func }];
+    }),
+  );
 }
 
-function counted(call: Call, instance: WebAssembly.Instance | undefined): Call {
-  return function promising(this: unknown, ...args: unknown[]): Promise<unknown> {
-    count(instance, 1);
-    let result: Promise<unknown>;
+function hidesSomething(owner: object): boolean {
+  const b = books.get(owner);
+  return b !== undefined && b.promised > b.inCall + b.suspended;
+}
+
+function booksOf(owner: object): Books {
+  const known = books.get(owner) ?? { promised: 0, inCall: 0, suspended: 0 };
+  books.set(owner, known);
+  return known;
+}
+
+function counted(call: Call, owner: object): Call {
+  return function promising(this: unknown, ...args: unknown[]): unknown {
+    const b = booksOf(owner);
+    b.promised += 1;
+    b.inCall += 1;
+    calls.push(owner);
+    const settle = (): void => {
+      b.promised -= 1;
+    };
     try {
-      result = call.apply(this, args);
+      const result = call.apply(this, args);
+      (result as Promise<unknown>).then(settle, settle);
+      return result;
     } catch (error) {
-      count(instance, -1);
+      settle();
       throw error;
+    } finally {
+      b.inCall -= 1;
+      calls.pop();
     }
-    const settle = (): void => count(instance, -1);
-    result.then(settle, settle);
+  };
+}
+
+/** The import, with the stack that waits for its promise written down until it settles. */
+function noted(f: Call): Call {
+  return function suspending(this: unknown, ...args: unknown[]): unknown {
+    const result = f.apply(this, args);
+    if (types.isPromise(result)) note(wasmFrames(), result);
     return result;
   };
 }
 
-function count(instance: WebAssembly.Instance | undefined, by: 1 | -1): void {
-  if (instance === undefined) unattributed += by;
-  else underWay.set(instance, (underWay.get(instance) ?? 0) + by);
+function note(stack: readonly Frame[], until: Promise<unknown>): void {
+  // A stack that has been resumed stands on no call: its outermost frame says whose it is.
+  const outermost = stack.at(-1)?.instance;
+  const owner = calls.at(-1) ?? (outermost && owners.get(outermost)) ?? stranger;
+  const suspension = {
+    frames: stack.map(({ instance, func }) => ({ instance: new WeakRef(instance), func })),
+  };
+  const b = booksOf(owner);
+  b.suspended += 1;
+  const instances = new Set(stack.map((f) => f.instance));
+  for (const instance of instances) {
+    const known = suspensions.get(instance) ?? new Set();
+    suspensions.set(instance, known.add(suspension));
+  }
+  const refs = [...instances].map((i) => new WeakRef(i));
+  const forget = (): void => {
+    b.suspended -= 1;
+    for (const ref of refs) {
+      const instance = ref.deref();
+      if (instance !== undefined) suspensions.get(instance)?.delete(suspension);
+    }
+  };
+  until.then(forget, forget); // before the engine's own reaction, which resumes the stack
 }

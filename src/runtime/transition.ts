@@ -1,64 +1,106 @@
 // The transition: from the moment a patch is begun until the last instance follows it.
 //
-//   staging --all staged--> committing --all committed--> complete
-//      |                        |
-//      | an instance cannot     | reverse(): the other direction, over the instances already done
-//      v                        v
-//   cancelled                committing (direction flipped)
+//            preparing ------------> committing ------------> finishing -----> complete
+//   apply    stage, pre_patch        slot words, one          post_patch
+//   revert   pre_unpatch             instance after another   post_unpatch
 //
-// apply:  staging makes the patch ready in every instance; nothing can be seen of it. Commit switches one instance after
-//         another, each in one turn, each only while none of its changed functions is active.
-// revert: nothing to stage; the same commits, towards the stack without the patch.
-// An instance that is born during staging joins it; one born later is born in the new universe (Patcher.adopt).
+//   from       reverse() leads to
+//   ---------  --------------------------------------------------------------------------------------------
+//   preparing  apply: post_unpatch where pre_patch ran, then cancelled. revert: post_patch again, then complete
+//   committing the other direction, over the instances already done; no pre_unpatch, since no post_patch ran
+//   finishing  the other direction, from its beginning
+//
+// Nothing can be seen of a patch before the first commit. A commit switches one instance in one turn, when the consistency
+// model lets it; a model that switches the whole kernel commits all of them in one turn, or tries again later.
+// Cumulative patches hide the patches below them (`Program.effective`), which go when the transition is complete.
 
+import { WgraftError } from '../errors.ts';
+import type { ConsistencyModel } from '../patch/index.ts';
 import type { SlotIndex } from '../wasm/index.ts';
-import type { Instance } from './instance.ts';
+import type { CallbackName } from './callbacks.ts';
+import { type Rule, ruleOf } from './consistency.ts';
+import type { Activity, Change, Instance } from './instance.ts';
+import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { PatchRecord, Program } from './program.ts';
 
 type Direction = 'apply' | 'revert';
 
-export type TransitionState = 'staging' | 'committing' | 'complete' | 'cancelled';
+export type TransitionState = 'preparing' | 'committing' | 'finishing' | 'complete' | 'cancelled';
+
+export interface TransitionSettings {
+  readonly model: ConsistencyModel;
+  /** How long it may take before it reverses by itself, ms. */
+  readonly deadlineMs: number;
+  /** Models that switch all at once: how long to wait between two of `attemptLimit` attempts, ms. */
+  readonly retryMs: number;
+}
+
+/** Ksplice's: it stops the machine five times, and then says who was in the way. */
+const attemptLimit = 5;
+/** Sleepers are woken each time so many looks have found the transition waiting. */
+const roundsPerWake = 8;
 
 export class Transition {
   readonly program: Program;
   readonly record: PatchRecord;
+  readonly model: ConsistencyModel;
   readonly startedAt: number = performance.now();
   universe: { readonly from: number; readonly to: number };
-  /** Settles when the transition is complete or cancelled. */
+  /** Settles when the transition is complete or cancelled; rejects with `failure`. */
   readonly finished: Promise<void>;
   direction: Direction;
-  state: TransitionState;
-  /** Why it was cancelled, where that was not asked for: for those who cannot wait for `finished`. */
+  state: TransitionState = 'preparing';
+  /** Why it was cancelled or reversed, where that was not asked for: for those who cannot wait for `finished`. */
   failure: unknown;
 
-  readonly #slots: ReadonlySet<SlotIndex>;
+  readonly #settings: TransitionSettings;
+  readonly #rule: Rule;
+  readonly #change: Change;
+  /** The patches that a cumulative one takes the place of. */
+  readonly #replaced: readonly PatchRecord[];
   readonly #emit: (event: PatcherEvent) => void;
   #settle: { resolve: () => void; reject: (cause: unknown) => void } = { resolve() {}, reject() {} };
   #todo: Set<WeakRef<Instance>>;
   #done = new Set<WeakRef<Instance>>();
+  /** What an instance follows that has not switched, and one that has. */
+  #stacks: { readonly old: readonly LoadedPatch[]; readonly new: readonly LoadedPatch[] };
+  #cancelled = false;
+  #forced = false;
+  #expired = false;
+  #attempts = 0;
+  #nextAttempt = 0;
+  #rounds = 0;
 
   constructor(
     program: Program,
     record: PatchRecord,
     direction: Direction,
-    emit: (event: PatcherEvent) => void,
+    { settings, emit }: { settings: TransitionSettings; emit: (event: PatcherEvent) => void },
   ) {
     this.program = program;
     this.record = record;
     this.direction = direction;
-    this.state = direction === 'apply' ? 'staging' : 'committing';
+    this.model = settings.model;
     this.universe = nextUniverse(program);
-    record.state = direction === 'apply' ? 'applying' : 'reverting';
-    this.#slots = new Set(record.patch.bySlot.keys());
-    this.#todo = new Set(program.instances.map((i) => new WeakRef(i)));
+    this.#settings = settings;
+    this.#rule = ruleOf(settings.model);
     this.#emit = emit;
+    const old = program.effective;
+    if (direction === 'apply') program.stack.push(record);
+    record.state = direction === 'apply' ? 'applying' : 'reverting';
+    this.#stacks = { old, new: program.effective };
+    this.#replaced =
+      direction === 'apply' && record.patch.manifest.cumulative === true
+        ? program.stack.filter((r) => r !== record)
+        : [];
+    this.#change = changeOf([record, ...this.#replaced]);
+    this.#todo = new Set(program.instances.map((i) => new WeakRef(i)));
     this.finished = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
     this.finished.catch(() => {}); // whoever waits sees it; nobody has to wait
     this.#step('initializing');
-    if (direction === 'revert') this.#step('starting');
   }
 
   get over(): boolean {
@@ -66,22 +108,41 @@ export class Transition {
   }
 
   get progress(): { done: number; total: number } {
-    const todo = live(this.#todo).length;
-    const done = live(this.#done).length;
-    return { done: this.state === 'staging' ? 0 : done, total: todo + done };
+    const total = this.#all.length;
+    return { done: this.over && !this.#cancelled ? total : total - this.pending.length, total };
   }
 
   /** The instances that have not switched yet. */
   get pending(): Instance[] {
-    return live(this.state === 'staging' ? [...this.#todo, ...this.#done] : this.#todo);
+    if (this.state === 'preparing' || this.#cancelled) return this.#all;
+    return this.state === 'committing' ? live(this.#todo) : [];
   }
 
-  /**
-   * Takes in an instance that is born now. While the others are being staged it is one of them; later it is born in the
-   * new universe, and only a reversal concerns it.
-   */
+  /** The instances that keep it from going on, with `waiting` set. */
+  get blocking(): Instance[] {
+    return live(this.#todo).filter((i) => i.waiting !== undefined);
+  }
+
+  get #all(): Instance[] {
+    return live([...this.#todo, ...this.#done]);
+  }
+
+  /** What an instance that is born now follows from its birth. */
+  get birth(): { readonly patches: readonly LoadedPatch[]; readonly universe: number } {
+    const { old, new: next } = this.#stacks;
+    const { from, to } = this.universe;
+    return this.state === 'preparing' ? { patches: old, universe: from } : { patches: next, universe: to };
+  }
+
+  /** Takes in an instance that was just born. */
   join(instance: Instance): void {
-    (this.state === 'staging' ? this.#todo : this.#done).add(new WeakRef(instance));
+    (this.state === 'committing' ? this.#done : this.#todo).add(new WeakRef(instance));
+  }
+
+  /** An instance is taken away from the patcher. */
+  leave(instance: Instance): void {
+    for (const set of [this.#todo, this.#done])
+      for (const ref of set) if (ref.deref() === instance) set.delete(ref);
   }
 
   /**
@@ -90,114 +151,289 @@ export class Transition {
    * @returns true where there is work left that could go on at once.
    */
   advance(deadline: number, fresh: boolean): boolean {
-    if (this.state === 'staging') {
-      const more = this.#pass(deadline, (instance) => this.#stage(instance));
-      if (this.over) return false;
-      if (this.#todo.size > 0) return more;
-      this.state = 'committing';
-      this.#todo = this.#done;
-      this.#done = new Set();
-      this.#step('starting');
+    this.#expire();
+    while (!this.over) {
+      const more = this.#work(deadline, fresh);
+      if (this.#todo.size > 0) {
+        if (!more) this.#wakeSleepers();
+        return more;
+      }
+      this.#next();
     }
-    if (this.state !== 'committing') return false;
-    const more = this.#pass(deadline, (instance) => this.#commit(instance, fresh));
-    if (this.#todo.size === 0) this.#complete();
-    return more;
+    return false;
   }
 
-  /** Turns it round; the instances that have switched switch back. One that still stages is cancelled. */
+  /** Turns it round; the instances that have switched switch back. One that is cancelled already stays so. */
   reverse(): void {
-    if (this.over) return;
+    if (this.over || this.#cancelled) return;
     this.#step('reversing');
-    if (this.state === 'staging') {
-      this.#cancel();
-      return;
-    }
-    this.universe = nextUniverse(this.program);
+    if (this.state === 'preparing' && this.direction === 'apply') return this.#cancel();
+    for (const instance of live(this.#todo)) instance.waiting = undefined;
     this.direction = this.direction === 'apply' ? 'revert' : 'apply';
     this.record.state = this.direction === 'apply' ? 'applying' : 'reverting';
-    [this.#todo, this.#done] = [this.#done, this.#todo];
-    for (const instance of live(this.#done)) instance.waiting = undefined;
-    if (this.#todo.size === 0) this.#complete();
+    this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
+    const all = new Set([...this.#todo, ...this.#done]);
+    switch (this.state) {
+      case 'preparing': // nothing has switched: what pre_unpatch undid is done again
+        this.state = 'finishing';
+        [this.#todo, this.#done] = [all, new Set()];
+        return;
+      case 'committing':
+        this.universe = nextUniverse(this.program);
+        [this.#todo, this.#done] = [this.#done, this.#todo];
+        return;
+      case 'finishing':
+        this.universe = nextUniverse(this.program);
+        this.state = 'preparing';
+        [this.#todo, this.#done] = [all, new Set()];
+        return;
+    }
+  }
+
+  /** From now on instances switch whatever they run. The program is marked for good. */
+  force(): void {
+    if (this.over || this.#forced) return;
+    this.#forced = true;
+    this.program.forced = true;
+    this.#step('forced');
+  }
+
+  /** One look at the instances that are left in this state. */
+  #work(deadline: number, fresh: boolean): boolean {
+    switch (this.state) {
+      case 'preparing':
+        return this.direction === 'apply'
+          ? this.#pass(deadline, (instance) => this.#stage(instance, fresh))
+          : this.#callBackAll('preUnpatch', deadline, fresh);
+      case 'committing':
+        return this.#rule.switch === 'kernel' && !this.#forced
+          ? this.#commitAll(fresh)
+          : this.#pass(deadline, (instance) => this.#commitOne(instance, fresh));
+      default:
+        return this.#callBackAll(this.#takesOff ? 'postUnpatch' : 'postPatch', deadline, fresh);
+    }
+  }
+
+  #next(): void {
+    switch (this.state) {
+      case 'preparing':
+        this.state = 'committing';
+        this.#step('starting');
+        break;
+      case 'committing':
+        this.state = 'finishing';
+        this.#step('completing');
+        break;
+      default:
+        return this.#end();
+    }
+    [this.#todo, this.#done] = [this.#done, new Set()];
+    // A state that concerns nobody any more is passed through.
+  }
+
+  get #takesOff(): boolean {
+    return this.#cancelled || this.direction === 'revert';
   }
 
   #pass(deadline: number, work: (instance: Instance) => boolean): boolean {
+    const { state } = this;
     // Those that must wait go to the end of the line, so that a short budget reaches everyone in the end.
     for (let left = this.#todo.size; left > 0; left -= 1) {
       const [ref] = this.#todo;
       const instance = ref?.deref();
       if (ref !== undefined) this.#todo.delete(ref);
       if (ref !== undefined && instance !== undefined) (work(instance) ? this.#done : this.#todo).add(ref);
-      if (this.over) return false;
+      if (this.state !== state) return true;
       if (performance.now() >= deadline) return left > 1;
     }
     return false;
   }
 
-  #stage(instance: Instance): boolean {
+  #stage(instance: Instance, fresh: boolean): boolean {
     const { patch } = this.record;
-    const allocator = patch.manifest.memory?.allocator;
-    if (allocator?.kind === 'function' && instance.isAllocating(allocator.index)) {
-      const activity = { functions: [instance.program.nameOf(allocator.index)], stack: [] };
-      instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
-      return false;
-    }
+    const unrest = this.#stagingUnrest(instance, fresh);
+    if (unrest !== undefined) return wait(instance, unrest);
     try {
       instance.stage(patch);
-      instance.waiting = undefined;
-      return true;
     } catch (cause) {
       this.#cancel(cause);
       return false;
     }
+    instance.waiting = undefined;
+    const outcome = this.#callBack(instance, 'prePatch');
+    if (outcome === undefined || outcome.kind === 'done') return true;
+    const details = { patch: patch.manifest.name, instance: instance.id, reason: outcome.reason };
+    this.#cancel(new WgraftError('WGRAFT_ERR_PATCH_REFUSED', details));
+    return false;
   }
 
-  #commit(instance: Instance, fresh: boolean): boolean {
-    const activity = instance.activity(this.#slots, this.record.patch, fresh);
-    if (activity !== undefined) {
-      instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
-      return false;
+  #stagingUnrest(instance: Instance, fresh: boolean): Activity | undefined {
+    const { memory, callbacks } = this.record.patch.manifest;
+    if (memory?.allocator.kind === 'function' && instance.isAllocating(memory.allocator.index, fresh)) {
+      const functions = [instance.program.nameOf(memory.allocator.index)];
+      return { state: 'running', functions, stack: [] };
     }
-    instance.commit(this.#slots, this.program.effective, this.universe.to);
-    const { name } = this.program;
-    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to });
+    return callbacks?.prePatch === undefined ? undefined : instance.unrest(this.#change, fresh);
+  }
+
+  #commitOne(instance: Instance, fresh: boolean): boolean {
+    const activity = this.#activity(instance, fresh);
+    if (activity !== undefined) return wait(instance, activity);
+    this.#commit(instance);
     return true;
   }
 
-  #complete(): void {
-    this.#step('completing');
-    this.state = 'complete';
-    if (this.direction === 'apply') this.record.state = 'applied';
-    else this.#forget(live(this.#done));
-    this.#step('complete');
-    this.#settle.resolve();
+  /** All instances in one turn, if none of them is in the way of any. */
+  #commitAll(fresh: boolean): boolean {
+    if (performance.now() < this.#nextAttempt) return false;
+    const all = live(this.#todo);
+    const busy = all.flatMap((instance) => {
+      const activity = this.#activity(instance, fresh);
+      if (activity === undefined) return [];
+      wait(instance, activity);
+      return [{ instance: instance.id, functions: activity.functions }];
+    });
+    if (busy.length === 0) {
+      for (const instance of all) this.#commit(instance);
+      [this.#todo, this.#done] = [new Set(), this.#todo];
+      return false;
+    }
+    this.#attempts += 1;
+    this.#nextAttempt = performance.now() + this.#settings.retryMs;
+    if (this.#attempts === attemptLimit) {
+      const names = { program: this.program.name, patch: this.record.patch.manifest.name };
+      this.#giveUp(
+        new WgraftError('WGRAFT_ERR_TRANSITION_CONFLICTS', {
+          ...names,
+          attempts: attemptLimit,
+          conflicts: busy,
+        }),
+      );
+    }
+    return false;
   }
 
-  /** Before the first commit: nothing was switched, so nothing is left but to take the record off. */
-  #cancel(cause?: unknown): void {
-    this.state = 'cancelled';
+  #activity(instance: Instance, fresh: boolean): Activity | undefined {
+    return this.#forced ? undefined : instance.activity(this.#change, this.#rule, fresh);
+  }
+
+  #commit(instance: Instance): void {
+    instance.commit(this.#change.slots, this.#stacks.new, this.universe.to);
+    const { name } = this.program;
+    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to });
+  }
+
+  /** Passes over where the patch has no callbacks at all: ten thousand instances need not be looked at for nothing. */
+  #callBackAll(name: CallbackName, deadline: number, fresh: boolean): boolean {
+    const { patch } = this.record;
+    if (patch.manifest.callbacks === undefined) {
+      [this.#todo, this.#done] = [new Set(), new Set([...this.#done, ...this.#todo])];
+      return false;
+    }
+    return this.#pass(deadline, (instance) => {
+      if (!instance.isCallbackDue(patch, name)) return true;
+      const isThere = patch.manifest.callbacks?.[name] !== undefined;
+      const unrest = isThere && !this.#forced ? instance.unrest(this.#change, fresh) : undefined;
+      if (unrest !== undefined) return wait(instance, unrest);
+      instance.waiting = undefined;
+      this.#callBack(instance, name);
+      return true;
+    });
+  }
+
+  #callBack(instance: Instance, name: CallbackName): ReturnType<Instance['callBack']> {
+    const outcome = instance.callBack(this.record.patch, name);
+    if (outcome !== undefined) this.#emit(callbackEvent(instance, this.record.patch, name, outcome));
+    return outcome;
+  }
+
+  #expire(): void {
+    const { deadlineMs } = this.#settings;
+    const waits = this.state === 'preparing' || this.state === 'committing';
+    if (!waits || this.#expired || this.#forced || performance.now() < this.startedAt + deadlineMs) return;
+    this.#expired = true;
+    if (this.#cancelled || this.failure !== undefined) return;
+    const functions = new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []));
+    const names = { program: this.program.name, patch: this.record.patch.manifest.name };
+    const details = { ...names, ...this.progress, deadlineMs, functions: [...functions] };
+    this.#step('expired');
+    this.#giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_EXPIRED', details));
+  }
+
+  /** Reverses by itself, and says why in the end. */
+  #giveUp(cause: WgraftError): void {
     this.failure = cause;
-    this.#forget(live(this.#done));
-    this.#step('cancelled');
-    if (cause === undefined) this.#settle.resolve();
-    else this.#settle.reject(cause);
+    this.reverse();
   }
 
-  #forget(instances: readonly Instance[]): void {
-    this.program.stack = this.program.stack.filter((r) => r !== this.record);
-    for (const instance of instances) instance.unstage(this.record.patch);
+  /** Before the first commit: nothing was switched. What pre_patch did is undone, and the record taken off. */
+  #cancel(cause?: unknown): void {
+    this.failure ??= cause;
+    this.#cancelled = true;
+    this.record.state = 'reverting';
+    this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
+    this.state = 'finishing';
+    [this.#todo, this.#done] = [new Set([...this.#todo, ...this.#done]), new Set()];
+    for (const instance of live(this.#todo)) instance.waiting = undefined;
+    if (this.record.patch.manifest.callbacks === undefined) this.#end();
+  }
+
+  #wakeSleepers(): void {
+    this.#rounds += 1;
+    if (this.#rounds % roundsPerWake !== 0) return;
+    const sleepers = this.blocking.filter((i) => i.wake !== undefined);
+    if (sleepers.length === 0) return;
+    this.#step('signaling');
+    for (const instance of sleepers) instance.wake?.();
+  }
+
+  #end(): void {
+    if (this.#takesOff) this.#forget([this.record]);
+    else {
+      this.record.state = 'applied';
+      this.#forget(this.#replaced);
+    }
+    this.state = this.#cancelled ? 'cancelled' : 'complete';
+    this.#step(this.state);
+    if (this.failure === undefined) this.#settle.resolve();
+    else this.#settle.reject(this.failure);
+  }
+
+  #forget(records: readonly PatchRecord[]): void {
+    if (records.length === 0) return;
+    this.program.stack = this.program.stack.filter((r) => !records.includes(r));
+    for (const instance of this.#all) for (const { patch } of records) instance.unstage(patch);
   }
 
   #step(step: Extract<PatcherEvent, { type: 'transition' }>['step']): void {
     const { name } = this.program;
-    this.#emit({
-      type: 'transition',
-      program: name,
-      patch: this.record.patch.manifest.name,
-      direction: this.direction,
-      step,
-    });
+    const patch = this.record.patch.manifest.name;
+    this.#emit({ type: 'transition', program: name, patch, direction: this.direction, step });
   }
+}
+
+export function callbackEvent(
+  instance: Instance,
+  patch: LoadedPatch,
+  callback: CallbackName,
+  outcome: NonNullable<ReturnType<Instance['callBack']>>,
+): PatcherEvent {
+  const where = { program: instance.program.name, patch: patch.manifest.name, instance: instance.id };
+  const { kind, ...reason } = outcome;
+  return { type: 'callback', ...where, callback, outcome: kind, ...reason };
+}
+
+/** @returns false: it is not done. */
+function wait(instance: Instance, activity: Activity): false {
+  instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
+  return false;
+}
+
+function changeOf(records: readonly PatchRecord[]): Change {
+  return {
+    slots: new Set(records.flatMap((r): SlotIndex[] => [...r.patch.bySlot.keys()])),
+    patches: new Set(records.map((r) => r.patch.id)),
+  };
 }
 
 function nextUniverse(program: Program): { from: number; to: number } {

@@ -62,5 +62,7 @@ function line(event: PatcherEvent): string {
       return `${event.direction} ${event.patch}: ${event.step}`;
     case 'migrated':
       return `instance ${event.instance} -> universe ${event.universe}`;
+    case 'callback':
+      return `instance ${event.instance} ${event.patch}: ${event.callback} ${event.outcome}`;
   }
 }

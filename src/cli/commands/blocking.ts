@@ -30,10 +30,10 @@ async function blocking(output: Output, target: string | undefined, options: Tar
   await using client = await connectTarget(output, target, options);
   const found = await client.blocking();
   if (found.length === 0) output.note(`nothing blocks in ${client.label}`);
-  const heading = ['PROGRAM', 'INSTANCE', 'FOR', output.verbose ? 'STACK' : 'FUNCTIONS'];
+  const heading = ['PROGRAM', 'INSTANCE', 'FOR', 'STATE', output.verbose ? 'STACK' : 'FUNCTIONS'];
   const rows = found.map((b) => {
     const runs = output.verbose && b.stack.length > 0 ? b.stack.join(' > ') : b.functions.join(', ');
-    return [b.program, b.instance, showTime(b.blockedMs), runs];
+    return [b.program, b.instance, showTime(b.blockedMs), b.state, runs];
   });
   const text = rows.length === 0 || output.json ? '' : await table(output, heading, rows);
   output.result({ target: targetFields(client), blocking: found }, () => text);

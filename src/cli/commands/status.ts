@@ -81,8 +81,13 @@ async function showStatus(output: Output, client: ControlClient, now: Status): P
   return `${head}\n${programs}\n${applied}`;
 }
 
+function showCallback(event: Extract<PatcherEvent, { type: 'callback' }>): string {
+  const name = event.callback.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`);
+  return event.outcome === 'done' ? name : `${name} ${event.outcome}: ${event.reason ?? ''}`;
+}
+
 function showState(output: Output, p: ProgramStatus): string {
-  const state = showTransition(output, p);
+  const state = showTransition(output, p) + (p.forced ? output.style('waiting', ', forced') : '');
   if (p.busyMs === undefined) return state;
   return `${state}, ${output.style('waiting', `busy: no host call for ${showTime(p.busyMs)}`)}`;
 }
@@ -103,5 +108,7 @@ function showEvent(event: PatcherEvent): string {
       return `${at}   ${event.program}   instance ${event.instance} switched to universe ${event.universe}`;
     case 'transition':
       return `${at}   ${event.program}   ${event.direction} ${event.patch}: ${event.step}`;
+    case 'callback':
+      return `${at}   ${event.program}   instance ${event.instance} ${event.patch}: ${showCallback(event)}`;
   }
 }

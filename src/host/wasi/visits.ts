@@ -8,7 +8,12 @@
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type ErrorJson, WgraftError } from '../../errors.ts';
-import { describeTransition, type Patcher, type Transition } from '../../runtime/index.ts';
+import {
+  describeTransition,
+  type Patcher,
+  type Transition,
+  type TransitionOptions,
+} from '../../runtime/index.ts';
 import type { Bell } from './bell.ts';
 import type { Mirror, Report, Request } from './protocol.ts';
 
@@ -88,9 +93,13 @@ export class Visits {
         case 'ping':
           return this.#report({ type: 'reply', id, result: undefined });
         case 'apply':
-          return this.#begin(request, this.#patcher.beginApply(request.patch), 'apply');
+          return this.#begin(request, this.#patcher.beginApply(request.patch, request.options), 'apply');
         case 'revert':
-          return this.#begin(request, this.#patcher.beginRevert(request.patch), 'revert');
+          return this.#begin(request, this.#patcher.beginRevert(request.patch, request.options), 'revert');
+        case 'force': {
+          const forced = this.#patcher.beginForce();
+          return this.#begin(request, forced, forced.direction);
+        }
       }
     } catch (cause) {
       this.#report({ type: 'refusal', id, error: asJson(cause) });
@@ -98,7 +107,7 @@ export class Visits {
   }
 
   #begin(
-    { id, wait }: { id: number; wait: boolean },
+    { id, options: { wait = true } }: { id: number; options: TransitionOptions },
     transition: Transition,
     direction: Waiter['direction'],
   ): void {

@@ -44,6 +44,7 @@ async function patchOf(
 function story(events: readonly PatcherEvent[]): string[] {
   return events.map((e) => {
     if (e.type === 'transition') return `${e.direction} ${e.patch}: ${e.step}`;
+    if (e.type === 'callback') return `${e.callback} ${e.outcome}`;
     return e.type === 'migrated' ? `migrated -> ${e.universe}` : `instance ${e.change}`;
   });
 }
