@@ -2,7 +2,8 @@
 
 export * from './consistency.ts';
 export * from './layout.ts';
+export * from './livepatch-imports.ts';
 export * from './manifest.ts';
-export { isPatchName, readManifest, writeManifest } from './manifest-json.ts';
+export { isPatchName, isSystemState, readManifest, writeManifest } from './manifest-json.ts';
 export { type PatchFile, patchSizeLimitBytes, readPatch, writePatch } from './patch-file.ts';
 export * from './slot-map.ts';

@@ -2,6 +2,7 @@
 
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 import type { ConsistencyModel } from './consistency.ts';
+import type { ShadowOperation, StateOperation } from './livepatch-imports.ts';
 
 /** One function that the patch replaces. */
 export interface Replacement {
@@ -33,6 +34,10 @@ export type ImportSource =
   | { readonly from: 'address'; readonly address: number }
   /** An i32 global (mutable) holding the place of the program's function in its table 0; it is put there if it has none. */
   | { readonly from: 'function-address'; readonly index: FuncIndex }
+  /** A function of the instance's shadow variables; `shadowTypes` has its type. */
+  | { readonly from: 'shadow'; readonly operation: ShadowOperation }
+  /** `(id) -> i32`: version + 1 of a system state, of the patch itself or of what was applied before it; 0 for none. */
+  | { readonly from: 'state'; readonly operation: StateOperation }
   /** An import that the host gave the program, or, where `module.name` is new, must give the patch. */
   | { readonly from: 'host'; readonly host: { readonly module: string; readonly name: string } };
 
@@ -44,11 +49,17 @@ export type PatchImport = ImportSource & {
 /** Where memory for the patch's own data comes from, and why that is safe for the program's allocator. */
 export type Allocator = { readonly reason: string } & (
   | { readonly kind: 'grow' }
-  /** The program's `malloc(size) -> address`. */
-  | { readonly kind: 'function'; readonly index: FuncIndex; readonly name: string | undefined }
+  /** The program's `malloc(size) -> address`, and its `free(address)` where it is known. */
+  | {
+      readonly kind: 'function';
+      readonly index: FuncIndex;
+      readonly name: string | undefined;
+      readonly free?: FuncIndex;
+    }
 );
 
 export interface MemoryNeed {
+  /** Of the patch's own data; 0 where only its shadow variables need memory. */
   readonly sizeBytes: number;
   /** A power of two. */
   readonly alignBytes: number;

@@ -2,7 +2,7 @@
 // resolved, memory is reserved, the patch module is instantiated, its functions stand in the slot table. No slot word is written.
 
 import { WgraftError } from '../errors.ts';
-import { type PatchImport, patchDataExport } from '../patch/index.ts';
+import { type PatchImport, patchDataExport, type StateOperation } from '../patch/index.ts';
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 import type { CallbackState } from './callbacks.ts';
 import type { Instance } from './instance.ts';
@@ -157,7 +157,21 @@ function resolve(
       return number(i.address);
     case 'function-address':
       return number(target.addressOf(i.index));
+    case 'state':
+      return versionOf(target, patch, i.operation);
     case 'host':
       return target.hostImport(i.host.module, i.host.name);
   }
+}
+
+/** livepatch's klp_get_state and klp_get_prev_state: version + 1, 0 for none. */
+function versionOf(
+  { program }: Instance,
+  patch: LoadedPatch,
+  operation: StateOperation,
+): (id: number) => number {
+  const own = new Map(patch.manifest.states?.map((s) => [s.id, s.version]));
+  const version = (id: number): number | undefined =>
+    operation === 'get' ? own.get(id) : program.stateVersion(id, patch);
+  return (id) => (version(id >>> 0) ?? -1) + 1;
 }
