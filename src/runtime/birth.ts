@@ -8,12 +8,12 @@
 
 import { WgraftError } from '../errors.ts';
 import type { SlotIndex } from '../wasm/index.ts';
-import type { CallbackName } from './callbacks.ts';
+import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { ruleOf } from './consistency.ts';
 import type { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
-import { callbackEvent, type Transition } from './transition.ts';
+import type { Transition } from './transition.ts';
 
 type Emit = (event: PatcherEvent) => void;
 

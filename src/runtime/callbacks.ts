@@ -6,6 +6,9 @@
 // changes nothing: the transition goes on.
 
 import type { Callbacks } from '../patch/index.ts';
+import type { Instance } from './instance.ts';
+import type { LoadedPatch } from './loaded-patch.ts';
+import type { PatcherEvent } from './operations.ts';
 import type { StagedPatch } from './stage.ts';
 
 export type CallbackName = keyof Callbacks;
@@ -73,4 +76,15 @@ function note(state: CallbackState, name: CallbackName): void {
       state.postPatched = false;
       return;
   }
+}
+
+export function callbackEvent(
+  instance: Instance,
+  patch: LoadedPatch,
+  callback: CallbackName,
+  outcome: CallbackOutcome,
+): PatcherEvent {
+  const where = { program: instance.program.name, patch: patch.manifest.name, instance: instance.id };
+  const { kind, ...reason } = outcome;
+  return { type: 'callback', ...where, callback, outcome: kind, ...reason };
 }

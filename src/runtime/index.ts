@@ -7,3 +7,4 @@ export * from './operations.ts';
 export { type AdoptOptions, type InstanceHandle, Patcher } from './patcher.ts';
 export { describeTransition } from './report.ts';
 export type { Transition, TransitionState } from './transition.ts';
+export type { Conflict, Coordination } from './transition-settings.ts';

@@ -30,6 +30,7 @@ import { Scheduler } from './scheduler.ts';
 import { refuseIncompatible } from './states.ts';
 import { trackSuspensions } from './suspension.ts';
 import { Transition } from './transition.ts';
+import type { Coordination } from './transition-settings.ts';
 
 export interface AdoptOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
@@ -152,7 +153,7 @@ export class Patcher implements Operations {
    *   WGRAFT_ERR_FUNCTION_MISMATCH, WGRAFT_ERR_PATCH_APPLIED, WGRAFT_ERR_TRANSITION_RUNS, WGRAFT_ERR_STATE_INCOMPATIBLE,
    *   WGRAFT_ERR_MODEL_UNSUPPORTED
    */
-  beginApply(bytes: Uint8Array, options: TransitionOptions = {}): Transition {
+  beginApply(bytes: Uint8Array, options: TransitionOptions = {}, coordination?: Coordination): Transition {
     const { program, patch } = this.#match(bytes);
     const running = this.#transitions.get(program);
     if (running?.record.patch.id === patch.id && running.direction === 'revert')
@@ -162,20 +163,20 @@ export class Patcher implements Operations {
       throw new WgraftError('WGRAFT_ERR_PATCH_APPLIED', { patch: patch.manifest.name });
     }
     refuseIncompatible(program, patch);
-    return this.#begin(program, { patch, state: 'applying' }, 'apply', options);
+    return this.#begin(program, { patch, state: 'applying' }, 'apply', { options, coordination });
   }
 
   /**
    * Begins to revert a patch (by id or name; undefined: the topmost), or reverses the transition that still applies it.
    * @throws WGRAFT_ERR_PATCH_UNKNOWN, WGRAFT_ERR_TRANSITION_RUNS, WGRAFT_ERR_MODEL_UNSUPPORTED
    */
-  beginRevert(wanted?: string, options: TransitionOptions = {}): Transition {
+  beginRevert(wanted?: string, options: TransitionOptions = {}, coordination?: Coordination): Transition {
     const found = this.#find(wanted);
     const running = this.#transitions.get(found.program);
     if (running !== undefined && running.record === found.record && running.direction === 'apply')
       return this.#reverse(running);
     this.#refuseSecond(found.program);
-    return this.#begin(found.program, found.record, 'revert', options);
+    return this.#begin(found.program, found.record, 'revert', { options, coordination });
   }
 
   /**
@@ -227,15 +228,20 @@ export class Patcher implements Operations {
     program: Program,
     record: PatchRecord,
     direction: 'apply' | 'revert',
-    { model, deadlineMs, retryMs = defaultRetryMs }: TransitionOptions,
+    how: { options: TransitionOptions; coordination: Coordination | undefined },
   ): Transition {
+    const { model, deadlineMs, retryMs = defaultRetryMs } = how.options;
     const settings = {
       model: model ?? record.patch.manifest.model ?? defaultModel,
       deadlineMs: (deadlineMs ?? defaultDeadlineMs[direction]) || Number.POSITIVE_INFINITY,
       retryMs,
     };
     refuseUntrusted(program, record.patch, settings.model);
-    const transition = new Transition(program, record, direction, { settings, emit: this.#emit });
+    const transition = new Transition(program, record, direction, {
+      settings,
+      emit: this.#emit,
+      coordination: how.coordination,
+    });
     this.#transitions.set(program, transition);
     this.#scheduler.start();
     return transition;

@@ -17,24 +17,18 @@
 import { WgraftError } from '../errors.ts';
 import type { ConsistencyModel } from '../patch/index.ts';
 import type { SlotIndex } from '../wasm/index.ts';
-import type { CallbackName } from './callbacks.ts';
+import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { type Rule, ruleOf } from './consistency.ts';
 import type { Activity, Change, Instance } from './instance.ts';
+import { Line } from './line.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { PatchRecord, Program } from './program.ts';
+import type { Coordination, TransitionSettings } from './transition-settings.ts';
 
 type Direction = 'apply' | 'revert';
 
 export type TransitionState = 'preparing' | 'committing' | 'finishing' | 'complete' | 'cancelled';
-
-export interface TransitionSettings {
-  readonly model: ConsistencyModel;
-  /** How long it may take before it reverses by itself, ms. */
-  readonly deadlineMs: number;
-  /** Models that switch all at once: how long to wait between two of `attemptLimit` attempts, ms. */
-  readonly retryMs: number;
-}
 
 /** Ksplice's: it stops the machine five times, and then says who was in the way. */
 const attemptLimit = 5;
@@ -59,10 +53,10 @@ export class Transition {
   readonly #change: Change;
   /** The patches that a cumulative one takes the place of. */
   readonly #replaced: readonly PatchRecord[];
+  readonly #coordination: Coordination | undefined;
   readonly #emit: (event: PatcherEvent) => void;
   #settle: { resolve: () => void; reject: (cause: unknown) => void } = { resolve() {}, reject() {} };
-  #todo: Set<WeakRef<Instance>>;
-  #done = new Set<WeakRef<Instance>>();
+  readonly #line: Line;
   /** What an instance follows that has not switched, and one that has. */
   #stacks: { readonly old: readonly LoadedPatch[]; readonly new: readonly LoadedPatch[] };
   #cancelled = false;
@@ -76,7 +70,15 @@ export class Transition {
     program: Program,
     record: PatchRecord,
     direction: Direction,
-    { settings, emit }: { settings: TransitionSettings; emit: (event: PatcherEvent) => void },
+    {
+      settings,
+      emit,
+      coordination,
+    }: {
+      settings: TransitionSettings;
+      emit: (event: PatcherEvent) => void;
+      coordination?: Coordination | undefined;
+    },
   ) {
     this.program = program;
     this.record = record;
@@ -86,6 +88,7 @@ export class Transition {
     this.#settings = settings;
     this.#rule = ruleOf(settings.model);
     this.#emit = emit;
+    this.#coordination = coordination;
     const old = program.effective;
     if (direction === 'apply') program.stack.push(record);
     record.state = direction === 'apply' ? 'applying' : 'reverting';
@@ -95,7 +98,7 @@ export class Transition {
         ? program.stack.filter((r) => r !== record)
         : [];
     this.#change = changeOf([record, ...this.#replaced]);
-    this.#todo = new Set(program.instances.map((i) => new WeakRef(i)));
+    this.#line = new Line(program.instances);
     this.finished = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -108,23 +111,19 @@ export class Transition {
   }
 
   get progress(): { done: number; total: number } {
-    const total = this.#all.length;
+    const total = this.#line.all.length;
     return { done: this.over && !this.#cancelled ? total : total - this.pending.length, total };
   }
 
   /** The instances that have not switched yet. */
   get pending(): Instance[] {
-    if (this.state === 'preparing' || this.#cancelled) return this.#all;
-    return this.state === 'committing' ? live(this.#todo) : [];
+    if (this.state === 'preparing' || this.#cancelled) return this.#line.all;
+    return this.state === 'committing' ? this.#line.inLine : [];
   }
 
   /** The instances that keep it from going on, with `waiting` set. */
   get blocking(): Instance[] {
-    return live(this.#todo).filter((i) => i.waiting !== undefined);
-  }
-
-  get #all(): Instance[] {
-    return live([...this.#todo, ...this.#done]);
+    return this.#line.waiting;
   }
 
   /** What an instance that is born now follows from its birth. */
@@ -136,13 +135,12 @@ export class Transition {
 
   /** Takes in an instance that was just born. */
   join(instance: Instance): void {
-    (this.state === 'committing' ? this.#done : this.#todo).add(new WeakRef(instance));
+    this.#line.add(instance, this.state === 'committing' ? 'through' : 'in-line');
   }
 
   /** An instance is taken away from the patcher. */
   leave(instance: Instance): void {
-    for (const set of [this.#todo, this.#done])
-      for (const ref of set) if (ref.deref() === instance) set.delete(ref);
+    this.#line.remove(instance);
   }
 
   /**
@@ -154,11 +152,11 @@ export class Transition {
     this.#expire();
     while (!this.over) {
       const more = this.#work(deadline, fresh);
-      if (this.#todo.size > 0) {
+      if (!this.#line.isEmpty) {
         if (!more) this.#wakeSleepers();
         return more;
       }
-      this.#next();
+      if (!this.#next()) return false;
     }
     return false;
   }
@@ -168,25 +166,19 @@ export class Transition {
     if (this.over || this.#cancelled) return;
     this.#step('reversing');
     if (this.state === 'preparing' && this.direction === 'apply') return this.#cancel();
-    for (const instance of live(this.#todo)) instance.waiting = undefined;
     this.direction = this.direction === 'apply' ? 'revert' : 'apply';
     this.record.state = this.direction === 'apply' ? 'applying' : 'reverting';
     this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
-    const all = new Set([...this.#todo, ...this.#done]);
-    switch (this.state) {
-      case 'preparing': // nothing has switched: what pre_unpatch undid is done again
-        this.state = 'finishing';
-        [this.#todo, this.#done] = [all, new Set()];
-        return;
-      case 'committing':
-        this.universe = nextUniverse(this.program);
-        [this.#todo, this.#done] = [this.#done, this.#todo];
-        return;
-      case 'finishing':
-        this.universe = nextUniverse(this.program);
-        this.state = 'preparing';
-        [this.#todo, this.#done] = [all, new Set()];
-        return;
+    if (this.state === 'committing') {
+      this.universe = nextUniverse(this.program);
+      this.#line.turn();
+    } else if (this.state === 'preparing') {
+      this.state = 'finishing'; // nothing has switched: what pre_unpatch undid is done again
+      this.#line.restart();
+    } else {
+      this.universe = nextUniverse(this.program);
+      this.state = 'preparing';
+      this.#line.restart();
     }
   }
 
@@ -203,50 +195,36 @@ export class Transition {
     switch (this.state) {
       case 'preparing':
         return this.direction === 'apply'
-          ? this.#pass(deadline, (instance) => this.#stage(instance, fresh))
+          ? this.#line.pass(deadline, (instance) => this.#stage(instance, fresh))
           : this.#callBackAll('preUnpatch', deadline, fresh);
       case 'committing':
         return this.#rule.switch === 'kernel' && !this.#forced
           ? this.#commitAll(fresh)
-          : this.#pass(deadline, (instance) => this.#commitOne(instance, fresh));
+          : this.#line.pass(deadline, (instance) => this.#commitOne(instance, fresh));
       default:
         return this.#callBackAll(this.#takesOff ? 'postUnpatch' : 'postPatch', deadline, fresh);
     }
   }
 
-  #next(): void {
-    switch (this.state) {
-      case 'preparing':
-        this.state = 'committing';
-        this.#step('starting');
-        break;
-      case 'committing':
-        this.state = 'finishing';
-        this.#step('completing');
-        break;
-      default:
-        return this.#end();
+  /** Goes on to the next state. @returns false where others have to come so far first */
+  #next(): boolean {
+    if (this.state === 'finishing') {
+      this.#end();
+      return true;
     }
-    [this.#todo, this.#done] = [this.#done, new Set()];
-    // A state that concerns nobody any more is passed through.
+    const [next, step] =
+      this.state === 'preparing'
+        ? (['committing', 'starting'] as const)
+        : (['finishing', 'completing'] as const);
+    if (this.#coordination?.mayEnter(next) === false) return false;
+    this.state = next;
+    this.#step(step);
+    this.#line.restart();
+    return true;
   }
 
   get #takesOff(): boolean {
     return this.#cancelled || this.direction === 'revert';
-  }
-
-  #pass(deadline: number, work: (instance: Instance) => boolean): boolean {
-    const { state } = this;
-    // Those that must wait go to the end of the line, so that a short budget reaches everyone in the end.
-    for (let left = this.#todo.size; left > 0; left -= 1) {
-      const [ref] = this.#todo;
-      const instance = ref?.deref();
-      if (ref !== undefined) this.#todo.delete(ref);
-      if (ref !== undefined && instance !== undefined) (work(instance) ? this.#done : this.#todo).add(ref);
-      if (this.state !== state) return true;
-      if (performance.now() >= deadline) return left > 1;
-    }
-    return false;
   }
 
   #stage(instance: Instance, fresh: boolean): boolean {
@@ -286,30 +264,24 @@ export class Transition {
   /** All instances in one turn, if none of them is in the way of any. */
   #commitAll(fresh: boolean): boolean {
     if (performance.now() < this.#nextAttempt) return false;
-    const all = live(this.#todo);
-    const busy = all.flatMap((instance) => {
+    const all = this.#line.inLine;
+    const conflicts = all.flatMap((instance) => {
       const activity = this.#activity(instance, fresh);
       if (activity === undefined) return [];
       wait(instance, activity);
       return [{ instance: instance.id, functions: activity.functions }];
     });
-    if (busy.length === 0) {
+    if (this.#coordination?.agree(conflicts) ?? conflicts.length === 0) {
       for (const instance of all) this.#commit(instance);
-      [this.#todo, this.#done] = [new Set(), this.#todo];
+      this.#line.clear();
       return false;
     }
     this.#attempts += 1;
     this.#nextAttempt = performance.now() + this.#settings.retryMs;
-    if (this.#attempts === attemptLimit) {
-      const names = { program: this.program.name, patch: this.record.patch.manifest.name };
-      this.#giveUp(
-        new WgraftError('WGRAFT_ERR_TRANSITION_CONFLICTS', {
-          ...names,
-          attempts: attemptLimit,
-          conflicts: busy,
-        }),
-      );
-    }
+    if (this.#attempts < attemptLimit) return false;
+    const names = { program: this.program.name, patch: this.record.patch.manifest.name };
+    const details = { ...names, attempts: attemptLimit, conflicts };
+    this.#giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_CONFLICTS', details));
     return false;
   }
 
@@ -327,10 +299,10 @@ export class Transition {
   #callBackAll(name: CallbackName, deadline: number, fresh: boolean): boolean {
     const { patch } = this.record;
     if (patch.manifest.callbacks === undefined) {
-      [this.#todo, this.#done] = [new Set(), new Set([...this.#done, ...this.#todo])];
+      this.#line.clear();
       return false;
     }
-    return this.#pass(deadline, (instance) => {
+    return this.#line.pass(deadline, (instance) => {
       if (!instance.isCallbackDue(patch, name)) return true;
       const isThere = patch.manifest.callbacks?.[name] !== undefined;
       const unrest = isThere && !this.#forced ? instance.unrest(this.#change, fresh) : undefined;
@@ -373,8 +345,7 @@ export class Transition {
     this.record.state = 'reverting';
     this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
     this.state = 'finishing';
-    [this.#todo, this.#done] = [new Set([...this.#todo, ...this.#done]), new Set()];
-    for (const instance of live(this.#todo)) instance.waiting = undefined;
+    this.#line.restart();
     if (this.record.patch.manifest.callbacks === undefined) this.#end();
   }
 
@@ -402,7 +373,7 @@ export class Transition {
   #forget(records: readonly PatchRecord[]): void {
     if (records.length === 0) return;
     this.program.stack = this.program.stack.filter((r) => !records.includes(r));
-    for (const instance of this.#all) for (const { patch } of records) instance.unstage(patch);
+    for (const instance of this.#line.all) for (const { patch } of records) instance.unstage(patch);
   }
 
   #step(step: Extract<PatcherEvent, { type: 'transition' }>['step']): void {
@@ -410,17 +381,6 @@ export class Transition {
     const patch = this.record.patch.manifest.name;
     this.#emit({ type: 'transition', program: name, patch, direction: this.direction, step });
   }
-}
-
-export function callbackEvent(
-  instance: Instance,
-  patch: LoadedPatch,
-  callback: CallbackName,
-  outcome: NonNullable<ReturnType<Instance['callBack']>>,
-): PatcherEvent {
-  const where = { program: instance.program.name, patch: patch.manifest.name, instance: instance.id };
-  const { kind, ...reason } = outcome;
-  return { type: 'callback', ...where, callback, outcome: kind, ...reason };
 }
 
 /** @returns false: it is not done. */
@@ -439,8 +399,4 @@ function changeOf(records: readonly PatchRecord[]): Change {
 function nextUniverse(program: Program): { from: number; to: number } {
   program.universe += 1;
   return { from: program.universe - 1, to: program.universe };
-}
-
-function live(refs: Iterable<WeakRef<Instance>>): Instance[] {
-  return [...refs].flatMap((ref) => ref.deref() ?? []);
 }
