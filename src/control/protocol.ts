@@ -200,7 +200,13 @@ const event: Schema<PatcherEvent> = v.variant('type', [
     outcome: v.picklist(['done', 'refused', 'trapped']),
     reason: v.exactOptional(text),
   }),
-  v.object({ type: v.literal('migrated'), program: text, instance: count, universe: count }),
+  v.object({
+    type: v.literal('migrated'),
+    program: text,
+    instance: count,
+    universe: count,
+    safePoint: v.exactOptional(text),
+  }),
 ]);
 
 /** What each answer, and the one notification, must be. */

@@ -2,6 +2,7 @@
 
 import { WgraftError } from '../errors.ts';
 import { type InstanceHandle, Patcher } from '../runtime/index.ts';
+import { withSafePoints } from './safe-point.ts';
 
 export interface InstantiateOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
@@ -20,7 +21,7 @@ export const defaultPatcher: Patcher = new Patcher();
 
 /**
  * Instantiates a prepared module, given as bytes or compiled, with all patches that its program has.
- * For a compiled module too, the result has `module` and `instance`.
+ * For a compiled module too, the result has `module` and `instance`. A program that imports `env.wgraft_safe_point` gets it.
  * @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_STAGE_FAILED, and whatever `WebAssembly.instantiate` throws
  */
 export async function instantiate(
@@ -32,8 +33,10 @@ export async function instantiate(
   if (WebAssembly.Module.customSections(module, 'wgraft.slots').length === 0) {
     throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what: options.name ?? 'the module' });
   }
-  const instance = await WebAssembly.instantiate(module, imports);
   const patcher = options.patcher ?? defaultPatcher;
+  const safePoints = withSafePoints(module, imports, patcher);
+  const instance = await WebAssembly.instantiate(module, safePoints.imports);
+  safePoints.bind(instance);
   const named = options.name === undefined ? {} : { name: options.name };
-  return { module, instance, wgraft: patcher.adopt(instance, module, imports, named) };
+  return { module, instance, wgraft: patcher.adopt(instance, module, safePoints.imports, named) };
 }

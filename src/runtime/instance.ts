@@ -56,8 +56,8 @@ export class Instance {
   universe = 0;
   /** Why it could not switch at the last look, and since when. */
   waiting: { readonly activity: Activity; readonly since: number } | undefined;
-  /** The program is at a call of `wgraft_safe_point`. */
-  atSafePoint = false;
+  /** The program is at a call of `wgraft_safe_point`, with this name. */
+  safePoint: string | undefined;
   readonly wake: Wake | undefined;
 
   readonly #instance: WebAssembly.Instance;
@@ -144,7 +144,7 @@ export class Instance {
    */
   activity(change: Change, rule: Rule, fresh: boolean): Activity | undefined {
     if (rule.leave === 'nothing') return undefined;
-    if (rule.leave === 'safe-point' && this.atSafePoint) return undefined;
+    if (rule.leave === 'safe-point' && this.safePoint !== undefined) return undefined;
     const stacks = this.#stacks(fresh);
     if (rule.leave === 'safe-point')
       return { state: 'no-safe-point', functions: [], stack: names(stacks?.[0]?.frames ?? []) };
@@ -216,6 +216,15 @@ export class Instance {
     return address;
   }
 
+  /** A short C string in the program's memory. */
+  textAt(address: number): string {
+    const memory = this.slots.reserved('memory', 0);
+    if (!(memory instanceof WebAssembly.Memory)) return '';
+    const bytes = new Uint8Array(memory.buffer).slice(address >>> 0, (address >>> 0) + textLimitBytes);
+    const end = bytes.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  }
+
   /** What the host gave the instance under this import name. */
   hostImport(module: string, name: string): WebAssembly.ImportValue | undefined {
     return this.#imports[module]?.[name];
@@ -247,6 +256,8 @@ export class Instance {
     return [...this.#staged.values(), ...left];
   }
 }
+
+const textLimitBytes = 64;
 
 const allocatorName = /alloc|free|sbrk|resize_heap/;
 

@@ -143,6 +143,8 @@ export type PatcherEvent =
       readonly program: string;
       readonly instance: number;
       readonly universe: number;
+      /** Name of the safe point that it was at. */
+      readonly safePoint?: string;
     };
 
 /** The operations; `revert` without a patch takes the topmost, and reverses a transition that still runs. */

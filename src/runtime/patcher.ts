@@ -111,13 +111,14 @@ export class Patcher implements Operations {
   /**
    * The instance's program says that it may be switched now (Kitsune's update point): transitions with the model `safe-point`
    * switch it, whatever it runs; others look at it. `instantiate` calls this for the import `env.wgraft_safe_point`.
+   * @param nameAt address of the point's name in the program's memory, a C string.
    */
-  safePoint(instance: WebAssembly.Instance): void {
+  safePoint(instance: WebAssembly.Instance, nameAt = 0): void {
     const known = this.#handles.get(instance);
     if (known === undefined || this.#transitions.size === 0) return;
-    known.atSafePoint = true;
+    known.safePoint = known.textAt(nameAt);
     this.pump();
-    known.atSafePoint = false;
+    known.safePoint = undefined;
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {

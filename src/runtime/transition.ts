@@ -292,7 +292,8 @@ export class Transition {
   #commit(instance: Instance): void {
     instance.commit(this.#change.slots, this.#stacks.new, this.universe.to);
     const { name } = this.program;
-    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to });
+    const at = instance.safePoint === undefined ? {} : { safePoint: instance.safePoint };
+    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to, ...at });
   }
 
   /** Passes over where the patch has no callbacks at all: ten thousand instances need not be looked at for nothing. */

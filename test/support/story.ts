@@ -61,7 +61,10 @@ function line(event: PatcherEvent): string {
     case 'transition':
       return `${event.direction} ${event.patch}: ${event.step}`;
     case 'migrated':
-      return `instance ${event.instance} -> universe ${event.universe}`;
+      return (
+        `instance ${event.instance} -> universe ${event.universe}` +
+        (event.safePoint === undefined ? '' : ` at ${event.safePoint}`)
+      );
     case 'callback':
       return `instance ${event.instance} ${event.patch}: ${event.callback} ${event.outcome}`;
   }

@@ -5,6 +5,7 @@ import { fstatSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { WgraftError } from '../../errors.ts';
 import { Patcher } from '../../runtime/index.ts';
+import { withSafePoints } from '../safe-point.ts';
 import { GuestMemory, wasiModule } from './abi.ts';
 import { Bell } from './bell.ts';
 import { missingImports, refuseNonCommand } from './command.ts';
@@ -63,7 +64,8 @@ async function prepareToRun(): Promise<Runnable> {
   let memory: GuestMemory | undefined;
   const sleeper = new Sleeper(bell, (asleep) => visits.visit(asleep));
   const functions = serve(wasi.wasiImport as HostFunctions, { bell, visits, sleeper, memory: () => memory });
-  const imports = { [wasiModule]: functions as WebAssembly.ModuleImports };
+  const given = { [wasiModule]: functions as WebAssembly.ModuleImports };
+  const { imports, bind } = withSafePoints(module, given, patcher);
   const missing = missingImports(module, imports);
   if (missing.length > 0)
     throw new WgraftError('WGRAFT_ERR_IMPORTS_UNKNOWN', { program: name, imports: missing });
@@ -73,6 +75,7 @@ async function prepareToRun(): Promise<Runnable> {
   });
   memory = new GuestMemory(instance.exports['memory'] as WebAssembly.Memory); // refuseNonCommand has seen to it
   patcher.adopt(instance, module, imports, { name });
+  bind(instance);
   return {
     mirror: visits.mirror,
     run: () => {

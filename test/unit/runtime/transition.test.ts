@@ -165,7 +165,7 @@ describe('activations', () => {
     app.log();
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(states(app)).toEqual([0]);
       expect(app.patcher.blockingNow()).toMatchObject([
         { program: 'app', instance: 1, functions: ['slow'], stack: ['slow'] },
@@ -190,7 +190,7 @@ describe('activations', () => {
     const patch = await app.patch('a', 'answer', returning('answer', 10));
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(states(app)).toEqual([-1]);
     });
     expect(app.exports['slow']()).toBe(10);
@@ -203,7 +203,7 @@ describe('activations', () => {
     const patch = await app.patch('s', 'slow', returning('slow', 20));
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(states(app)).toEqual([0, 1]);
       expect(two.exports['slow']()).toBe(20);
     });
@@ -222,7 +222,7 @@ describe('activations', () => {
     await app.patcher.apply(patch);
     onPause(() => {
       app.patcher.beginRevert('p');
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(app.patcher.blockingNow()).toMatchObject([{ functions: ['p:answer'], stack: ['p:answer'] }]);
     });
     expect(app.exports['answer']()).toBe(9);
@@ -238,10 +238,10 @@ describe('activations', () => {
     app.log();
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(two.exports['slow']()).toBe(20);
       app.patcher.beginRevert('s');
-      app.patcher.pump();
+      app.patcher.pump(10_000);
     });
     expect(app.exports['slow']()).toBe(1);
     onPause(() => {});
@@ -266,7 +266,7 @@ describe('activations', () => {
     onPause(() => {
       applied = app.patcher.apply(patch, { timeoutMs: 0 });
       applied.catch(() => {});
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       // The event loop does not turn while we are in here: the time-out fires first when we are out.
       for (const end = performance.now() + 5; performance.now() < end; );
     });
@@ -301,7 +301,7 @@ describe('instances', () => {
     onPause(() => {
       app.patcher.beginApply(patch);
       born ??= app.another();
-      app.patcher.pump();
+      app.patcher.pump(10_000);
     });
     app.exports['slow']();
     onPause(() => {});
