@@ -6,7 +6,9 @@ import { type PatchImport, patchDataExport } from '../patch/index.ts';
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 import type { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
+import { ShadowVariables } from './shadow.ts';
 import type { SlotEntry } from './slot-table.ts';
+import { stateFunction } from './system-states.ts';
 
 /** A patch that is ready in one instance. */
 export interface StagedPatch {
@@ -22,6 +24,14 @@ export interface Reservation {
 }
 
 const pageBytes = 65536;
+const stores = new WeakMap<Instance, ShadowVariables>();
+
+/** An instance's shadow variables. */
+export function shadowOf(target: Instance): ShadowVariables {
+  const known = stores.get(target) ?? new ShadowVariables(target.slots, () => target.program.map);
+  stores.set(target, known);
+  return known;
+}
 
 /** Stages a patch. @throws WGRAFT_ERR_STAGE_FAILED, with nothing changed that the program can see. */
 export function stagePatch(target: Instance, patch: LoadedPatch, reservation: Reservation): StagedPatch {
@@ -48,7 +58,7 @@ function fail(target: Instance, patch: LoadedPatch, reason: string, cause?: unkn
 
 function reserve(target: Instance, patch: LoadedPatch, reservation: Reservation): void {
   const { memory, table } = patch.manifest;
-  if (memory !== undefined) reservation.memoryBase ??= reserveMemory(target, patch);
+  if (memory !== undefined && memory.sizeBytes > 0) reservation.memoryBase ??= reserveMemory(target, patch);
   if (table !== undefined) reservation.tableBase ??= growTable(target, patch, table.size);
 }
 
@@ -154,6 +164,10 @@ function resolve(
       return number(i.address);
     case 'function-address':
       return number(target.addressOf(i.index));
+    case 'shadow':
+      return shadowOf(target).imported(i.operation, patch.manifest.memory?.allocator);
+    case 'state':
+      return stateFunction(target.program, patch, i.operation);
     case 'host':
       return target.hostImport(i.host.module, i.host.name);
   }
