@@ -26,7 +26,7 @@ export const wgraftHeader = `#ifndef WGRAFT_H
 #define WGRAFT_REPLACES(reference) __attribute__((export_name(reference)))
 
 /*
- * In front of a definition: this is a callback of the patch, at most one of each kind.
+ * In front of a definition: this is a callback of the patch, at most one of each kind and none static.
  *
  *   WGRAFT_PRE_PATCH int prepare(void) { return 0; }     anything but 0 refuses the patch
  *   WGRAFT_POST_PATCH void begin(void) { }
@@ -38,11 +38,14 @@ export const wgraftHeader = `#ifndef WGRAFT_H
 #define WGRAFT_PRE_UNPATCH WGRAFT_CALLBACK(pre_unpatch)
 #define WGRAFT_POST_UNPATCH WGRAFT_CALLBACK(post_unpatch)
 
-/* Linkers drop the second of two exports without a word; of two functions they do not. */
+/*
+ * Linkers drop the second of two exports, and exports of static functions, without a word. A second function of one name
+ * they do refuse, and the compiler a static one that is weak.
+ */
 #define WGRAFT_CALLBACK(kind) \\
   __attribute__((visibility("hidden"))) void wgraft_only_one_##kind(void); \\
   void wgraft_only_one_##kind(void) {} \\
-  __attribute__((export_name("__wgraft_" #kind)))
+  __attribute__((weak, export_name("__wgraft_" #kind)))
 
 #define WGRAFT_RUNTIME(name) __attribute__((import_module("patch"), import_name(#name)))
 
