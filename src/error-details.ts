@@ -48,7 +48,14 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_SOURCE_INVALID: { file: string; errors: string };
   WGRAFT_ERR_SOURCE_UNSUPPORTED: { file: string; what: string; remedy?: string };
   WGRAFT_ERR_IMPORT_UNRESOLVED: { import: string; file: string; reason: string; remedy?: string };
-  WGRAFT_ERR_IMPORT_TYPE: { import: string; file: string; expected: string; found: string };
+  /** `owner`: who has it; the program, if it is not said. */
+  WGRAFT_ERR_IMPORT_TYPE: {
+    import: string;
+    file: string;
+    expected: string;
+    found: string;
+    owner?: 'runtime';
+  };
   WGRAFT_ERR_IMPORT_NOT_ALLOWED: { import: string; file: string };
   WGRAFT_ERR_COMPILER_MISSING: { package: string };
   WGRAFT_ERR_SYMBOLS_MISSING: { symbols: readonly string[]; file: string };

@@ -167,8 +167,9 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'notPatchable',
   },
   WGRAFT_ERR_IMPORT_TYPE: {
-    message: (d) => `import ${d.import} of ${d.file} is declared ${d.found}, the program has ${d.expected}`,
-    hint: 'declare it as the program has it',
+    message: (d) =>
+      `import ${d.import} of ${d.file} is declared ${d.found}, the ${d.owner ?? 'program'} has ${d.expected}`,
+    hint: (d) => `declare it as the ${d.owner ?? 'program'} has it`,
     exit: 'notPatchable',
   },
   WGRAFT_ERR_IMPORT_NOT_ALLOWED: {
@@ -242,7 +243,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
   },
   WGRAFT_ERR_NO_ALLOCATOR: {
     message: (d) =>
-      `the patch needs ${d.sizeBytes} bytes of the program's memory, and nothing says where they can safely be: ${d.reason}`,
+      `${d.sizeBytes === 0 ? 'shadow variables need room in' : `the patch needs ${d.sizeBytes} bytes of`} the program's memory, and nothing says where they can safely be: ${d.reason}`,
     hint: 'if you know: --allocator malloc=NAME, --allocator malloc=#INDEX or --allocator grow',
     exit: 'notPatchable',
   },

@@ -2,6 +2,8 @@
 
 import { WgraftError } from '../errors.ts';
 import {
+  allocates,
+  type Callbacks,
   isPatchName,
   type Manifest,
   type MemoryNeed,
@@ -15,11 +17,12 @@ import { type AllocatorChoice, chooseAllocator } from './allocator.ts';
 import type { CompiledUnit } from './compile.ts';
 import { emit, number } from './emit.ts';
 import type { NamedImport } from './items.ts';
-import { Linker } from './link.ts';
+import { Linker, type LinkResult } from './link.ts';
 import { type Extent, layOut } from './link-units.ts';
 import type { ProgramData } from './program-data.ts';
 import type { ReplacedFunction } from './replaced.ts';
 import { type BuildReport, makeReport, noteDuplicates } from './report.ts';
+import { type PatchRules, writtenRules } from './rules.ts';
 import type { Target } from './target.ts';
 
 export interface BuiltPatch {
@@ -37,6 +40,7 @@ export interface Parts {
   readonly metadata?: PatchMetadata;
   readonly allocator?: AllocatorChoice;
   readonly allowImports: readonly string[];
+  readonly rules: PatchRules;
   /** When the build began, performance.now(). */
   readonly began: number;
   /** What the author should know besides. */
@@ -76,8 +80,10 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
       name,
       ...source,
     })),
-    ...memoryNeed(target, layout.memory, parts.allocator),
+    ...memoryNeed(target, layout.memory, imports, parts.allocator),
     ...(linked.tableSize === 0 ? {} : { table: { size: linked.tableSize } }),
+    ...callbacksOf(linked),
+    ...writtenRules(parts.rules),
     metadata: parts.metadata ?? {},
   };
   const patch = writePatch(module, manifest, { name: 'wgraft', version });
@@ -99,10 +105,17 @@ function replacement(
 function memoryNeed(
   target: Target,
   memory: Extent,
+  imports: readonly NamedImport[],
   choice: AllocatorChoice | undefined,
 ): { memory?: MemoryNeed } {
-  if (memory.sizeBytes === 0) return {};
+  const shadows = imports.some(({ source }) => source.from === 'shadow' && allocates(source.operation));
+  if (memory.sizeBytes === 0 && !shadows) return {};
   return { memory: { ...memory, allocator: chooseAllocator(target, memory.sizeBytes, choice) } };
+}
+
+function callbacksOf({ callbacks }: LinkResult): { callbacks?: Callbacks } {
+  if (callbacks.length === 0) return {};
+  return { callbacks: Object.fromEntries(callbacks.map((c) => [c.name, c.export])) };
 }
 
 /** What the parsers and the compiler let pass, the engine may still refuse: the author's mistake, or a bug of ours. */

@@ -6,4 +6,5 @@ export * from './livepatch-imports.ts';
 export * from './manifest.ts';
 export { isPatchName, isSystemState, readManifest, writeManifest } from './manifest-json.ts';
 export { type PatchFile, patchSizeLimitBytes, readPatch, writePatch } from './patch-file.ts';
+export * from './program-allocator.ts';
 export * from './slot-map.ts';

@@ -6,5 +6,6 @@ export { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-pa
 export * from './operations.ts';
 export { type AdoptOptions, type InstanceHandle, Patcher } from './patcher.ts';
 export { describeTransition } from './report.ts';
+export type { ShadowCtor, ShadowDtor, ShadowVariables } from './shadow.ts';
 export type { Transition, TransitionState } from './transition.ts';
 export type { Conflict, Coordination } from './transition-settings.ts';

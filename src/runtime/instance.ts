@@ -10,6 +10,7 @@ import { type CallbackName, type CallbackOutcome, callBack, isCallbackDue } from
 import type { Rule } from './consistency.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { Program } from './program.ts';
+import { ShadowVariables } from './shadow.ts';
 import { SlotTable } from './slot-table.ts';
 import { type Reservation, type StagedPatch, stagePatch } from './stage.ts';
 import { countFor, suspendedStacks } from './suspension.ts';
@@ -52,6 +53,7 @@ export class Instance {
   readonly id: number;
   readonly program: Program;
   readonly slots: SlotTable;
+  readonly shadow: ShadowVariables;
   /** The universe that its slot words belong to. */
   universe = 0;
   /** Why it could not switch at the last look, and since when. */
@@ -83,6 +85,7 @@ export class Instance {
     this.id = id;
     this.program = program;
     this.slots = slots;
+    this.shadow = new ShadowVariables(slots, () => program.map);
     this.#instance = instance;
     this.#imports = imports;
     this.wake = wake;

@@ -27,6 +27,7 @@ import {
   stalledError,
 } from './report.ts';
 import { Scheduler } from './scheduler.ts';
+import type { ShadowVariables } from './shadow.ts';
 import { refuseIncompatible } from './states.ts';
 import { trackSuspensions } from './suspension.ts';
 import { Transition } from './transition.ts';
@@ -336,12 +337,15 @@ export interface InstanceHandle {
   readonly program: string;
   /** The universe its slots belong to. */
   readonly universe: number;
+  /** Data that patches, and the host, attach to objects of the program. */
+  readonly shadow: ShadowVariables;
 }
 
 function handleOf(instance: Instance): InstanceHandle {
   return {
     id: instance.id,
     program: instance.program.name,
+    shadow: instance.shadow,
     get universe() {
       return instance.universe;
     },

@@ -63,15 +63,6 @@ export class Program {
     return patches.slice(Math.max(bottom, 0));
   }
 
-  /** The highest version of a system state among the patches that are on, `except` one; undefined where none has it. */
-  stateVersion(id: number, except?: LoadedPatch): number | undefined {
-    const versions = this.stack
-      .filter((r) => r.patch !== except)
-      .flatMap((r) => r.patch.manifest.states ?? [])
-      .flatMap((s) => (s.id === id ? [s.version] : []));
-    return versions.length === 0 ? undefined : Math.max(...versions);
-  }
-
   add(
     instance: WebAssembly.Instance,
     imports: WebAssembly.Imports,

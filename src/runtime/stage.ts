@@ -2,12 +2,13 @@
 // resolved, memory is reserved, the patch module is instantiated, its functions stand in the slot table. No slot word is written.
 
 import { WgraftError } from '../errors.ts';
-import { type PatchImport, patchDataExport, type StateOperation } from '../patch/index.ts';
+import { type PatchImport, patchDataExport } from '../patch/index.ts';
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 import type { CallbackState } from './callbacks.ts';
 import type { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { SlotEntry } from './slot-table.ts';
+import { stateFunction } from './states.ts';
 
 /** A patch that is ready in one instance. */
 export interface StagedPatch {
@@ -51,7 +52,7 @@ function fail(target: Instance, patch: LoadedPatch, reason: string, cause?: unkn
 
 function reserve(target: Instance, patch: LoadedPatch, reservation: Reservation): void {
   const { memory, table } = patch.manifest;
-  if (memory !== undefined) reservation.memoryBase ??= reserveMemory(target, patch);
+  if (memory !== undefined && memory.sizeBytes > 0) reservation.memoryBase ??= reserveMemory(target, patch);
   if (table !== undefined) reservation.tableBase ??= growTable(target, patch, table.size);
 }
 
@@ -157,21 +158,11 @@ function resolve(
       return number(i.address);
     case 'function-address':
       return number(target.addressOf(i.index));
+    case 'shadow':
+      return target.shadow.imported(i.operation, patch.manifest.memory?.allocator);
     case 'state':
-      return versionOf(target, patch, i.operation);
+      return stateFunction(target.program, patch, i.operation);
     case 'host':
       return target.hostImport(i.host.module, i.host.name);
   }
-}
-
-/** livepatch's klp_get_state and klp_get_prev_state: version + 1, 0 for none. */
-function versionOf(
-  { program }: Instance,
-  patch: LoadedPatch,
-  operation: StateOperation,
-): (id: number) => number {
-  const own = new Map(patch.manifest.states?.map((s) => [s.id, s.version]));
-  const version = (id: number): number | undefined =>
-    operation === 'get' ? own.get(id) : program.stateVersion(id, patch);
-  return (id) => (version(id >>> 0) ?? -1) + 1;
 }

@@ -10,8 +10,10 @@ import { assemble, type BuiltPatch, checkName } from '../assemble.ts';
 import { readBuild } from '../compare/build.ts';
 import { type Comparison, compareBuilds } from '../compare/compare.ts';
 import { compareCode } from '../compare/compare-code.ts';
-import { unknownData } from '../program-data.ts';
+import { compileSources, type Source } from '../compile.ts';
+import { readProgramData, unknownData } from '../program-data.ts';
 import type { ReplacedFunction } from '../replaced.ts';
+import { checkRules, type PatchRules } from '../rules.ts';
 import { readTarget, showTargetFunction, type Target } from '../target.ts';
 import { readUnit } from '../unit.ts';
 import { newExports } from './entries.ts';
@@ -19,7 +21,7 @@ import { type BuildsDebug, layoutFindings, readDebug } from './layout-changes.ts
 import { type Selection, select } from './selection.ts';
 import { replacementName, synthesise } from './synthesis.ts';
 
-export interface FromBuildsOptions {
+export interface FromBuildsOptions extends PatchRules {
   /** The build that runs, as it was before it was prepared. Linked with --emit-relocs, as is `new`. */
   readonly old: Uint8Array;
   readonly new: Uint8Array;
@@ -31,10 +33,18 @@ export interface FromBuildsOptions {
   readonly metadata?: PatchMetadata;
   readonly allocator?: AllocatorChoice;
   readonly allowImports?: readonly string[];
-  /** Variables whose changed initial value may be ignored: the running program keeps what it has. 'all' for all of them. */
+  /**
+   * Variables whose changed initial value may be ignored: the running program keeps what it has, or a callback sets it.
+   * 'all' for all of them.
+   */
   readonly keepData?: 'all' | readonly string[];
   /** Structs whose changed layout may be ignored: no object of theirs is alive when the patch is applied. 'all' for all of them. */
   readonly allowLayouts?: 'all' | readonly string[];
+  /** A source with callbacks besides those that the new build defines: what prepares data may be set there. */
+  readonly callbacks?: Source;
+  /** For a C source with callbacks: headers by path, and more options for the compiler. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly compilerFlags?: readonly string[];
 }
 
 /**
@@ -47,6 +57,7 @@ export interface FromBuildsOptions {
 export async function buildPatchFromBuilds(options: FromBuildsOptions): Promise<BuiltPatch> {
   const began = performance.now();
   checkName(options.name);
+  checkRules(options);
   const target = readTarget(options.target ?? (await prepare(options.old, options.prepare)).bytes);
   refuseOther(target, options.old);
   const comparison = compareModules(options.old, options.new);
@@ -62,12 +73,16 @@ export async function buildPatchFromBuilds(options: FromBuildsOptions): Promise<
     replacedFunction(target, index, debug, from),
   );
   const unit = readUnit('the new build', 'build', synthesis.bytes);
+  const byHand = await compileSources(target, [], options);
+  // The new build knows addresses itself; what is written by hand asks for them by name.
+  const symbols = byHand.length > 0 && hasRelocations(options.old);
   return assemble({
     ...options,
     target,
     replaced,
-    units: [{ unit, replaced }],
-    data: unknownData,
+    units: [{ unit, replaced }, ...byHand],
+    data: symbols ? readProgramData(options.old, target) : unknownData,
+    rules: options,
     allowImports: options.allowImports ?? [],
     began,
     notes: [...notes(comparison, selection, synthesis.addresses.newVariables), ...layouts.notes],

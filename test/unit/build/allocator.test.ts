@@ -47,6 +47,27 @@ describe('in WAT', () => {
       },
     ],
     [
+      'a malloc with its free',
+      `(memory 1) (func $malloc (param i32) (result i32) (i32.const 8)) ${bump} (func $free (param i32))`,
+      {
+        kind: 'function',
+        index: 0,
+        name: 'malloc',
+        free: 2,
+        reason: 'the program\'s own "malloc" has type (i32) -> i32',
+      },
+    ],
+    [
+      'a malloc with a free of another type',
+      `(memory 1) (func $malloc (param i32) (result i32) (i32.const 8)) ${bump} (func $free (param i32 i32))`,
+      {
+        kind: 'function',
+        index: 0,
+        name: 'malloc',
+        reason: 'the program\'s own "malloc" has type (i32) -> i32',
+      },
+    ],
+    [
       'memory that nobody grows',
       '(memory 1) (func (export "f") (param i32) (result i32) (local.get 0))',
       {
@@ -129,12 +150,13 @@ function without(bytes: Uint8Array, names: readonly string[]): Uint8Array {
 describe('in real programs', () => {
   test('a C program for WASI: its malloc by name, or growing where the names are stripped', async () => {
     const source = `#include <stdlib.h>
-      int main(int argc, char **argv) { return malloc(argc * 1000000) == NULL; }`;
+      int main(int argc, char **argv) { void *p = malloc(argc * 1000000); free(p); return p == NULL; }`;
     const named = await compileC(source);
     expect(await allocatorFor(named)).toEqual({
       kind: 'function',
       index: expect.any(Number),
       name: 'malloc',
+      free: expect.any(Number),
       reason: 'the program\'s own "malloc" has type (i32) -> i32',
     });
     expect(await allocatorFor(without(named, ['name']))).toEqual({
