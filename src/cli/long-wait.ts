@@ -18,21 +18,20 @@ export async function longWait(output: Output, doing: string): Promise<LongWait>
   let shown = false;
   let state = '';
   let detail = '';
-  const update = (changed: boolean): void => {
-    const line = `${doing}: ${state}${detail === '' ? '' : `, ${detail}`}`;
-    if (spinner !== undefined) spinner.text = line;
-    else if (shown && changed) output.note(line);
-  };
+  const line = (): string => `${doing}: ${state}${detail === '' ? '' : `, ${detail}`}`;
   const timer = setTimeout(() => {
     shown = true;
-    spinner?.start();
-    update(true);
+    if (spinner === undefined) output.note(line());
+    else spinner.start(line());
   }, quietMs);
   return {
     show(newState, newDetail = '') {
       const changed = newState !== state;
       [state, detail] = [newState, newDetail];
-      update(changed);
+      // A spinner draws what it is told, started or not.
+      if (!shown) return;
+      if (spinner !== undefined) spinner.text = line();
+      else if (changed) output.note(line());
     },
     stop() {
       clearTimeout(timer);
@@ -42,7 +41,13 @@ export async function longWait(output: Output, doing: string): Promise<LongWait>
   };
 }
 
-async function makeSpinner(): Promise<{ text: string; start: () => unknown; stop: () => unknown }> {
+interface Spinner {
+  text: string;
+  start(text: string): unknown;
+  stop(): unknown;
+}
+
+async function makeSpinner(): Promise<Spinner> {
   const { default: yoctoSpinner } = await import('yocto-spinner');
   // Ctrl-C is ours: it leaves a transition running and says so.
   return yoctoSpinner({ stream: process.stderr, handleSignals: false });
