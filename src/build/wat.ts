@@ -54,7 +54,12 @@ function invalid(file: string, errors: string): never {
 /** The worker's answer; undefined if it took too long or died. */
 function ask(job: WatJob, timeoutMs: number): Promise<WatAnswer | undefined> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerUrl('wat-worker'), { workerData: job, stdout: true, stderr: true });
+    const worker = new Worker(workerUrl('wat-worker'), {
+      workerData: job,
+      stdout: true,
+      stderr: true,
+      execArgv: [],
+    });
     const timer = setTimeout(() => finish(undefined), timeoutMs);
     const finish = (answer: WatAnswer | undefined): void => {
       clearTimeout(timer);
