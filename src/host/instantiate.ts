@@ -4,7 +4,8 @@ import { WgraftError } from '../errors.ts';
 import { type InstanceHandle, Patcher } from '../runtime/index.ts';
 import { withSafePoints } from './safe-point.ts';
 
-export interface InstantiateOptions {
+/** The engine's own options (`builtins`, `importedStringConstants`, for bytes only), and wgraft's. */
+export interface InstantiateOptions extends WebAssembly.WebAssemblyCompileOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
   readonly name?: string;
   /** Default: the patcher that all of this thread shares, `defaultPatcher`. */
@@ -29,7 +30,7 @@ export async function instantiate(
   imports: WebAssembly.Imports = {},
   options: InstantiateOptions = {},
 ): Promise<Instantiated> {
-  const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
+  const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source, options);
   if (WebAssembly.Module.customSections(module, 'wgraft.slots').length === 0) {
     throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what: options.name ?? 'the module' });
   }
