@@ -150,6 +150,22 @@ describe('verify', () => {
   });
 });
 
+test('where a command has several files, the one that is no module is named', async () => {
+  const commands = [
+    'verify fix.wgp --target cut.wasm',
+    'build --target text.wasm --replace answer=fix.wat -o x.wgp',
+    'build --target app.slots.wasm --replace answer=fix.wat --symbols text.wasm -o x.wgp',
+    'build app.wasm cut.wasm -o x.wgp',
+    'diff text.wasm app.wasm',
+  ];
+  const ended = await Promise.all(commands.map((command) => box.wgraft(...command.split(' '))));
+  expect(ended.map(({ code, stderr }) => [code, stderr.split('\n')[1]])).toEqual(
+    commands.map((command) => [4, `  in ${/(cut|text)\.wasm/.exec(command)?.[0]}`]),
+  );
+  const { stdout } = await box.wgraft('verify', 'fix.wgp', '--target', 'text.wasm', '--json');
+  expect(JSON.parse(stdout).error).toMatchObject({ code: 'WGRAFT_ERR_WASM_MALFORMED', file: 'text.wasm' });
+});
+
 describe.skipIf(process.platform !== 'linux')('a full disk', () => {
   test('is told as any other failure, and with --json as a document on stderr', async () => {
     const reason = 'cannot write standard output: no space is left';

@@ -20,7 +20,7 @@ import {
 } from '../../patch/index.ts';
 import type { PrepareOptions } from '../../prepare/index.ts';
 import { readBuilds, readHeaders, readText, type TwoBuilds } from '../builds.ts';
-import { readInput, writeOutput } from '../files.ts';
+import { readModuleInput, writeOutput } from '../files.ts';
 import { collect, describe, showTime } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural, shortId } from '../table.ts';
@@ -185,7 +185,7 @@ async function fromBuilds(builds: TwoBuilds, options: BuildCommandOptions): Prom
     ...(await shared(options)),
     keepData: keepData.includes('all') ? 'all' : keepData,
     allowLayouts: allowLayout.includes('all') ? 'all' : allowLayout,
-    ...(options.target === undefined ? {} : { target: await readInput(options.target) }),
+    ...(options.target === undefined ? {} : { target: await readModuleInput(options.target) }),
     ...(options.slots === undefined ? {} : { prepare: { slots: options.slots } }),
   });
 }
@@ -200,9 +200,9 @@ async function byHand(options: BuildCommandOptions): Promise<BuiltPatch> {
   const { buildPatch } = await import('../../build/index.ts');
   return buildPatch({
     ...(await shared(options)),
-    target: await readInput(target),
+    target: await readModuleInput(target),
     replacements: await Promise.all(replace.map(readReplacement)),
-    ...(options.symbols === undefined ? {} : { symbols: await readInput(options.symbols) }),
+    ...(options.symbols === undefined ? {} : { symbols: await readModuleInput(options.symbols) }),
   });
 }
 

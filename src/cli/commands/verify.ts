@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { WgraftError } from '../../errors.ts';
-import { readInput, readPatchInput } from '../files.ts';
+import { readModuleInput, readPatchInput } from '../files.ts';
 import { describe } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural, shortId } from '../table.ts';
@@ -35,7 +35,7 @@ async function verify(output: Output, file: string, options: VerifyOptions): Pro
   const { showCrossCheck } = await import('../inspection.ts');
   const bytes = await readPatchInput(file, patchSizeLimitBytes);
   const patch = loadPatch(bytes);
-  const target = await readInput(options.target);
+  const target = await readModuleInput(options.target);
   const map = findSlotMap(target);
   const id = readBuildId(target, readSections(target));
   if (map === undefined || id === undefined) {
