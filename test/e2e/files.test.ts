@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AnswerProgram, answerProgram, sources } from '../support/answer-program.ts';
 import { type Ended, type Sandbox, sandbox, transcript } from '../support/cli.ts';
+import { fixtures } from '../support/fixtures.ts';
+import { wat } from '../support/wat.ts';
 
 let box: Sandbox;
 let program: AnswerProgram;
@@ -54,6 +56,17 @@ describe('prepare', () => {
     await box.write('debug.wasm', Buffer.concat([program.kernel, dropped]));
     const { stdout } = await box.wgraft('prepare', 'debug.wasm', '-o', 'p3.wasm', '--slots', 'all');
     expect(stdout).toMatch(/^10\.4 kB -> 1\.3 kB \(-87\.\d%\) in /m);
+  });
+
+  test('says which hook marked functions, and what the others lack', async () => {
+    const marked = fixtures.find((fixture) => fixture.name === 'fentry');
+    await box.write('fentry.wasm', (await marked?.compile('v1')) ?? '');
+    const text =
+      '(module (import "env" "my_hook" (func $h)) (func (export "f") (call $h)) (func (export "g")))';
+    await box.write('hook.wasm', wat(text));
+    expect((await golden('prepare-fentry', 'prepare fentry.wasm -o f.wasm')).code).toBe(0);
+    expect((await golden('prepare-hook', 'prepare hook.wasm -o h.wasm --fentry my_hook')).code).toBe(0);
+    expect((await golden('prepare-no-hook', 'prepare hook.wasm -o n.wasm --fentry mcount')).code).toBe(4);
   });
 
   test('never writes over a file that it read, under whatever name', async () => {

@@ -154,6 +154,23 @@ test('-finstrument-functions: the hook of the exit goes away too', async () => {
   expect((await slotted(prepared)).exports['f']()).toBe(6);
 });
 
+// The call site comes from a function of the host, which stays: it belongs to the program.
+test('C with -finstrument-functions: the hook takes an address of the function and one of its caller', async () => {
+  const source = `
+    __attribute__((noinline, export_name("twice"))) int twice(int x) { return x * 2; }
+    __attribute__((export_name("sum"))) int sum(int x) { return twice(x) + twice(x + 1); }`;
+  const target = '--target=wasm32-unknown-emscripten';
+  const flags = [target, '-nostdlib', '-Wl,--no-entry', '-Wl,--allow-undefined', '-finstrument-functions'];
+  const bytes = await compileC(source, { flags });
+  const { bytes: prepared, report } = await prepare(bytes);
+  expect(report).toMatchObject({ fentry: '__cyg_profile_func_enter', functions: 2, slots: 2 });
+  const host = { env: { emscripten_return_address: () => 0 } };
+  const { exports, redirect } = await slotted(prepared, host);
+  expect(exports['sum'](4)).toBe(18);
+  redirect('twice', (await slotted(prepared, host)).take('sum'));
+  expect(exports['sum'](4)).toBe(18 + 22);
+});
+
 test('a hook of another name, when it is asked for', async () => {
   const bytes = wat(kernel('my_hook', '', '(call $hook)'));
   expect((await prepare(bytes)).report.fentry).toBeUndefined();
