@@ -289,7 +289,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'stalled',
   },
   WGRAFT_ERR_FORCE_UNCONFIRMED: {
-    message: (d) => `nothing was forced in ${d.program}, where ${d.blocking} instances are in the way`,
+    message: (d) => `nothing was forced in ${d.program}; instances in the way: ${d.blocking}`,
     hint: '--yes forces them: old code that is active will meet new code; wgraft force --help says what that can break',
     exit: 'usage',
   },

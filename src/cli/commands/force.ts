@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { WgraftError } from '../../errors.ts';
 import type { TransitionResult } from '../../runtime/index.ts';
 import { describe, showTime, type TargetOptions, targetHelp, targetOptions } from '../options.ts';
-import type { Output } from '../output.ts';
+import { type Output, withMore } from '../output.ts';
 import { connectTarget, targetFields } from '../target.ts';
 import { awaitTransition, showBlocking } from '../transition-wait.ts';
 
@@ -44,11 +44,11 @@ async function force(output: Output, target: string | undefined, options: ForceO
     throw new WgraftError('WGRAFT_ERR_NO_TRANSITION', {});
   if (options.yes !== true) {
     const blocking = await client.blocking();
-    output.note(blocking.map((b) => `  ${showBlocking(b)}`).join('\n'));
-    throw new WgraftError('WGRAFT_ERR_FORCE_UNCONFIRMED', {
+    const error = new WgraftError('WGRAFT_ERR_FORCE_UNCONFIRMED', {
       program: client.label,
       blocking: blocking.length,
     });
+    throw withMore(error, { lines: blocking.map(showBlocking), fields: { blocking } });
   }
   const begin = (): Promise<TransitionResult> => client.force({ timeoutMs: options.timeout });
   const result = await awaitTransition(output, { client, doing: 'force', begin });
