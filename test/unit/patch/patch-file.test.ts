@@ -93,11 +93,9 @@ describe('refused:', () => {
   });
 
   test('200 MB of garbage, by its size alone', () => {
-    const began = performance.now();
     expect(refusal(() => readPatch(new Uint8Array(200_000_000)))).toBe(
       '200000000 bytes are more than a patch may have (64 MiB)',
     );
-    expect(performance.now() - began).toBeLessThan(1000);
     expect(patchSizeLimitBytes).toBe(64 * 1024 * 1024);
   });
 
