@@ -99,6 +99,13 @@ describe('refused:', () => {
     expect(patchSizeLimitBytes).toBe(64 * 1024 * 1024);
   });
 
+  test('an ArrayBuffer, from a caller without types', () => {
+    const { module } = writePatch(wat(text), manifest, tool);
+    expect(() => readPatch(module.buffer as unknown as Uint8Array)).toThrow(
+      expect.objectContaining({ code: 'WGRAFT_ERR_OPTION_INVALID' }),
+    );
+  });
+
   test('a module that is no patch, and bytes that are no module', () => {
     expect(refusal(() => readPatch(wat(text)))).toBe('it has no section "wgraft.patch"');
     expect(() => readPatch(new TextEncoder().encode('#!/bin/sh\nexit'))).toThrow(
