@@ -122,6 +122,46 @@ describe('build', () => {
   });
 });
 
+describe('build with callbacks and rules', () => {
+  const full =
+    'build --target app.slots.wasm --replace answer=fix.wat --callbacks calls.wat -o full.wgp --cumulative --state 7=2 --state 1=0 --model leave-kernel';
+
+  test('says what it calls back; inspect shows all of it', async () => {
+    await box.write(
+      'calls.wat',
+      `(module (import "patch" "shadow_get_or_alloc" (func $shadow (param i32 i32 i32 i32 i32) (result i32)))
+        (func $save (export "__wgraft_pre_patch") (result i32)
+          (i32.eqz (call $shadow (i32.const 8) (i32.const 1) (i32.const 4) (i32.const 0) (i32.const 0))))
+        (func $drop (export "__wgraft_post_unpatch")))`,
+    );
+    expect((await golden('build-full', full)).code).toBe(0);
+    expect((await golden('inspect-full', 'inspect full.wgp -v')).code).toBe(0);
+    const { stdout } = await box.wgraft('inspect', 'full.wgp', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      patch: {
+        callbacks: { prePatch: '__wgraft_pre_patch', postUnpatch: '__wgraft_post_unpatch' },
+        states: [
+          { id: 1, version: 0 },
+          { id: 7, version: 2 },
+        ],
+        cumulative: true,
+        model: 'leave-kernel',
+        memory: { sizeBytes: 0 },
+      },
+    });
+    const json = await box.wgraft(...full.split(' '), '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject({ callbacks: { prePatch: 'save', postUnpatch: 'drop' } });
+  });
+
+  test('refuses a state that is none, an unknown model, and callbacks in another language', async () => {
+    const to = 'build --target app.slots.wasm --replace answer=fix.wat -o x.wgp';
+    expect((await golden('build-state', `${to} --state 7`)).code).toBe(2);
+    expect((await golden('build-state-twice', `${to} --state 7=1 --state 7=2`)).code).toBe(2);
+    expect((await golden('build-model', `${to} --model hope`)).code).toBe(2);
+    expect((await golden('build-callbacks', `${to} --callbacks fix.js`)).code).toBe(2);
+  });
+});
+
 describe('inspect', () => {
   test('shows a module, a prepared module and a patch', async () => {
     await golden('inspect-module', 'inspect app.wasm');
