@@ -16,6 +16,7 @@ const commands = [
   'status',
   'blocking',
   'check',
+  'force',
 ];
 
 let box: Sandbox;

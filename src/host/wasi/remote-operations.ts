@@ -213,7 +213,9 @@ export class RemoteOperations implements Operations {
     const details = { program: name, patch, done, total, functions };
     if (this.#ping === undefined) return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', details);
     const seconds = ((performance.now() - this.#ping.since) / 1000).toFixed(1);
-    const reason = `"${name}" has made no host call for ${seconds}s, and can only be switched at one`;
+    const reason =
+      `"${name}" has made no host call for ${seconds}s, and can only be switched at one ` +
+      '(wgraft_safe_point, called in its loop, would be one)';
     return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', { ...details, reason });
   }
 

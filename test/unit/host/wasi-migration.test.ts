@@ -323,7 +323,7 @@ describe('a program that computes without a host call', () => {
     await expect(stalled).rejects.toMatchObject({
       code: 'WGRAFT_ERR_TRANSITION_STALLED',
       message: expect.stringMatching(
-        /^transition stalled: "spinner" has made no host call for \d+\.\ds, and can only be switched at one$/,
+        /^transition stalled: "spinner" has made no host call for \d+\.\ds, and can only be switched at one \(wgraft_safe_point, called in its loop, would be one\)$/,
       ),
       details: { program: 'spinner', patch: 'two', done: 0, total: 1, functions: [] },
     });
