@@ -11,18 +11,31 @@ export interface LongWait {
 
 const quietMs = 1000;
 
-/** Starts the first second. */
-export async function longWait(output: Output, doing: string): Promise<LongWait> {
+/**
+ * Starts the first second.
+ * @param deadly the signals that end the command at once. One that the caller handles is not among them.
+ */
+export async function longWait(
+  output: Output,
+  doing: string,
+  deadly: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
+): Promise<LongWait> {
   if (output.json) return { show() {}, stop() {} };
   const spinner = output.live ? await makeSpinner() : undefined;
   let shown = false;
   let state = '';
   let detail = '';
   const line = (): string => `${doing}: ${state}${detail === '' ? '' : `, ${detail}`}`;
+  // The terminal gets its cursor back, and then the signal does what it would have done.
+  const die = (signal: NodeJS.Signals): void => {
+    spinner?.stop();
+    process.kill(process.pid, signal);
+  };
   const timer = setTimeout(() => {
     shown = true;
-    if (spinner === undefined) output.note(line());
-    else spinner.start(line());
+    if (spinner === undefined) return output.note(line());
+    for (const signal of deadly) process.once(signal, die);
+    spinner.start(line());
   }, quietMs);
   return {
     show(newState, newDetail = '') {
@@ -35,6 +48,7 @@ export async function longWait(output: Output, doing: string): Promise<LongWait>
     },
     stop() {
       clearTimeout(timer);
+      for (const signal of deadly) process.off(signal, die);
       if (shown) spinner?.stop();
       shown = false;
     },
@@ -49,6 +63,6 @@ interface Spinner {
 
 async function makeSpinner(): Promise<Spinner> {
   const { default: yoctoSpinner } = await import('yocto-spinner');
-  // Ctrl-C is ours: it leaves a transition running and says so.
+  // It would end the process with an exit code of its own.
   return yoctoSpinner({ stream: process.stderr, handleSignals: false });
 }

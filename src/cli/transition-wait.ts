@@ -88,7 +88,8 @@ export function showBlocking(b: Blocking): string {
 }
 
 async function showProgress(output: Output, wait: Wait): Promise<{ stop: () => void }> {
-  const shown = await longWait(output, `${wait.doing} in ${wait.client.label}`);
+  // Not Ctrl-C, which leaves the transition running and says so.
+  const shown = await longWait(output, `${wait.doing} in ${wait.client.label}`, ['SIGTERM', 'SIGHUP']);
   let state = 'waiting';
   let switched = 0;
   const unsubscribe = wait.client.subscribe((event: PatcherEvent) => {

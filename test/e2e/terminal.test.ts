@@ -1,6 +1,10 @@
 // What a person sees: the command on a terminal of its own, which `script` (util-linux) makes. Skipped where there is none.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -22,21 +26,36 @@ async function start(): Promise<Sandbox> {
   return box;
 }
 
-/** Runs a command line on a terminal, to its end. Returns all that the terminal was sent, and the exit code. */
-function onTerminal(box: Sandbox, command: string): { text: string; code: number | null } {
+/**
+ * Runs a command line on a terminal, to its end. Returns all that the terminal was sent, and the exit code.
+ * @param pressed what is pressed when the terminal has been sent `when`.
+ */
+async function onTerminal(
+  box: Sandbox,
+  command: string,
+  { when, pressed }: { when?: string; pressed?: string } = {},
+): Promise<{ text: string; code: number | null }> {
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, TERM: 'xterm', WGRAFT_SOCKET_DIR: box.sockets };
   const line = `'${process.execPath}' '${main}' ${command}`;
-  const options = { cwd: box.folder, env, encoding: 'utf8' } as const;
-  const { stdout, status } = spawnSync('script', ['-qec', line, '/dev/null'], options);
-  return { text: stdout.replaceAll('\r\n', '\n'), code: status };
+  const terminal = spawn('script', ['-qec', line, '/dev/null'], { cwd: box.folder, env });
+  let text = '';
+  let waiting = when;
+  terminal.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+    if (waiting === undefined || !text.includes(waiting)) return;
+    waiting = undefined;
+    terminal.stdin.write(pressed);
+  });
+  const [code] = await once(terminal, 'close');
+  return { text: text.replaceAll('\r\n', '\n'), code };
 }
 
 describe.skipIf(!hasTerminals)('on a terminal', () => {
   test('a patch that is applied is two lines, and nothing of a spinner before them', async () => {
     await using box = await start();
     const host = await box.host('app.wasm', 'api');
-    const { text, code } = onTerminal(box, 'apply fix.wgp');
+    const { text, code } = await onTerminal(box, 'apply fix.wgp');
     expect(code).toBe(0);
     // On a slow machine there was a spinner, and its line has been cleared.
     expect(stripVTControlCharacters(text.split('\x1b[0K').at(-1) ?? '')).toMatch(
@@ -54,7 +73,7 @@ describe.skipIf(!hasTerminals)('on a terminal', () => {
     await run.says('can be patched');
     run.write('a');
     await run.says('1\n');
-    const { text, code } = onTerminal(box, 'apply serve.wgp --timeout 3s');
+    const { text, code } = await onTerminal(box, 'apply serve.wgp --timeout 3s');
     expect(code).toBe(5);
     const at = text.indexOf('\x1b[31mwgraft:');
     const [waiting, message] = [text.slice(0, at), stripVTControlCharacters(text.slice(at))];
@@ -64,10 +83,25 @@ describe.skipIf(!hasTerminals)('on a terminal', () => {
     expect(message).toMatch(/^wgraft: .*stalled.*\n {2}instance 1 /);
   });
 
+  test('Ctrl-C takes the line away and gives the cursor back, and nothing is written', async () => {
+    await using box = await start();
+    const big = createRequire(import.meta.url).resolve('esbuild-wasm/esbuild.wasm');
+    const hidden = '\x1b[?25l';
+    // Long enough for the other engine, on any machine.
+    const command = `prepare '${big}' -o out.wasm --engine binaryen`;
+    const { text, code } = await onTerminal(box, command, { when: hidden, pressed: '\x03' });
+    expect(code).toBe(128 + constants.signals.SIGINT);
+    expect(text.slice(text.lastIndexOf(hidden))).toContain('\x1b[?25h');
+    expect(text.endsWith('\x1b[0K')).toBe(true);
+    expect(await readdir(box.folder)).not.toContain('out.wasm');
+  });
+
   test('colours stand where they mean something, and not with --no-color', async () => {
     await using box = await start();
-    expect(onTerminal(box, 'status').text).toContain('\x1b[31mwgraft:\x1b[39m no live program found\n');
-    const { text, code } = onTerminal(box, 'status --no-color');
+    expect((await onTerminal(box, 'status')).text).toContain(
+      '\x1b[31mwgraft:\x1b[39m no live program found\n',
+    );
+    const { text, code } = await onTerminal(box, 'status --no-color');
     expect([code, text]).toEqual([6, stripVTControlCharacters(text)]);
   });
 });
