@@ -3,8 +3,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { buildPatch } from '../../../src/build/index.ts';
-import { wgraftHeader } from '../../../src/build/wgraft-header.ts';
+import { buildPatch, wgraftHeader } from '../../../src/build/index.ts';
 import { type Allocator, preparedExports } from '../../../src/patch/index.ts';
 import { prepare } from '../../../src/prepare/index.ts';
 import { type Heap, heapOf } from '../../../src/runtime/heap.ts';
