@@ -206,7 +206,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     hint: (d) =>
       d.how === 'size'
         ? 'a running program keeps its variables: make the fix without changing this one, or restart'
-        : 'if the running value may stay: --keep-data NAME (or --keep-data all)',
+        : 'if the running value may stay, or a callback of the patch sets it: --keep-data NAME (or --keep-data all)',
     exit: 'notPatchable',
   },
   WGRAFT_ERR_LAYOUT_CHANGED: { message: layoutChanged, hint: layoutHint, exit: 'notPatchable' },

@@ -47,6 +47,7 @@ export class ShadowVariables {
 
   /**
    * Attaches new data. 0 where nothing was stored: there is some already (which is warned of), no memory, or the constructor refused.
+   * Not for a host function that the program's allocator itself calls: it would be entered twice.
    * @throws WGRAFT_ERR_OPTION_INVALID, WGRAFT_ERR_NO_ALLOCATOR; what the constructor throws
    */
   alloc(object: number, id: number, sizeBytes: number, ctor?: ShadowCtor): number {

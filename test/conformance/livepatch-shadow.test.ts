@@ -2,9 +2,9 @@
 
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type BuiltPatch, buildPatch, type Source } from '../../src/build/index.ts';
+import { type InstanceHandle, instantiate, Patcher } from '../../src/index.ts';
 import { prepare } from '../../src/prepare/index.ts';
 import { compileC } from '../support/compile-c.ts';
-import { type Standalone, standalone } from '../support/standalone.ts';
 
 /** Its functions do nothing; those of a patch work on shadow variables. */
 const program = `
@@ -101,8 +101,20 @@ interface Operations {
   freeAll(id: number, dtor: boolean): void;
 }
 
+interface App extends Pick<InstanceHandle, 'shadow'> {
+  readonly patcher: Patcher;
+  // biome-ignore lint/suspicious/noExplicitAny: exports of the program above
+  readonly exports: Record<string, any>;
+}
+
+async function start(env: WebAssembly.ModuleImports): Promise<App> {
+  const patcher = new Patcher();
+  const { instance, wgraft } = await instantiate(target, { env }, { name: 'app', patcher });
+  return { patcher, exports: instance.exports, shadow: wgraft.shadow };
+}
+
 interface Stage extends Operations {
-  readonly app: Standalone;
+  readonly app: App;
   readonly objects: readonly number[];
   /** Writes a step down with its outcome. */
   step(text: string, run: () => number | undefined): void;
@@ -119,12 +131,12 @@ async function stage(teller: Teller): Promise<Stage> {
     log_ctor: (object: number, value: number) => void log.push(`  ctor ${name(object)}, data was ${value}`),
     log_dtor: (object: number, value: number) => void log.push(`  dtor ${name(object)}, data ${value}`),
   };
-  const app = await standalone(target, { env });
+  const app = await start(env);
   objects.push(...[0, 1, 2].map((i) => app.exports['object'](i)));
   log.length = 0;
   const value = (address: number): number =>
     new DataView(app.exports['memory'].buffer).getInt32(address, true);
-  if (teller !== 'host') app.apply((await patch(teller, teller === 'c' ? inC : inWat)).bytes);
+  if (teller !== 'host') await app.patcher.apply((await patch(teller, teller === 'c' ? inC : inWat)).bytes);
   return {
     app,
     objects,
@@ -145,7 +157,7 @@ async function stage(teller: Teller): Promise<Stage> {
   };
 }
 
-function byPatch({ exports }: Standalone): Operations {
+function byPatch({ exports }: App): Operations {
   const call = (name: string, ...args: number[]): number => exports[name](...args);
   return {
     get: (object, id) => call('get', object, id),
@@ -159,7 +171,7 @@ function byPatch({ exports }: Standalone): Operations {
 type Logger = (object: number, value: number) => void;
 
 function byHost(
-  app: Standalone,
+  app: App,
   env: { readonly log_ctor: Logger; readonly log_dtor: Logger },
   valueAt: (address: number) => number,
 ): Operations {
@@ -288,12 +300,12 @@ test('one store: patches and the host share it, and it outlives a patch', async 
   const { app, log } = s;
   const [a = 0, b = 0] = s.objects;
   const own = byPatch(app);
-  const inCode = app.apply((await patch('c', inC)).bytes);
+  await app.patcher.apply((await patch('c', inC)).bytes);
   s.step('C allocates a', () => own.alloc(a, id1, 11));
-  app.revert(inCode);
+  await app.patcher.revert('c');
   s.step('the program gets a', () => own.get(a, id1));
   s.step('the host gets a', () => app.shadow.get(a, id1));
-  app.apply((await patch('wat', inWat)).bytes);
+  await app.patcher.apply((await patch('wat', inWat)).bytes);
   s.step('WAT gets a', () => own.get(a, id1));
   s.step('the host allocates b', () => s.alloc(b, id1, 22));
   s.step('WAT gets b', () => own.get(b, id1));

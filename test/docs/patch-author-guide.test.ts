@@ -4,11 +4,10 @@ import { readFileSync } from 'node:fs';
 import { runInNewContext } from 'node:vm';
 import { beforeAll, expect, test } from 'vitest';
 import { type BuildOptions, buildPatch, type Source } from '../../src/build/index.ts';
-import type { Callbacks } from '../../src/patch/index.ts';
+import { type Instantiated, instantiate } from '../../src/host/index.ts';
 import { prepare } from '../../src/prepare/index.ts';
-import type { StagedPatch } from '../../src/runtime/stage.ts';
+import { Patcher } from '../../src/runtime/index.ts';
 import { compileC } from '../support/compile-c.ts';
-import { type Standalone, standalone } from '../support/standalone.ts';
 import { library, macros } from '../support/two-builds.ts';
 
 const guide = readFileSync(new URL('../../docs/patch-author-guide.md', import.meta.url), 'utf8');
@@ -52,71 +51,66 @@ async function build(
   return (await buildPatch({ target, name: file, replacements, ...more })).bytes;
 }
 
-/** Calls one of a patch's callbacks, and gives its result and the program's limit. */
-function callBack(
-  { exports }: Standalone,
-  { patch, instance }: StagedPatch,
-  name: keyof Callbacks,
-): unknown[] {
-  const f = instance.exports[patch.manifest.callbacks?.[name] ?? ''];
-  return [typeof f === 'function' ? f() : 'no callback', exports['get_limit']()];
+interface App extends Pick<Instantiated, 'wgraft'> {
+  readonly patcher: Patcher;
+  // biome-ignore lint/suspicious/noExplicitAny: exports of the program above
+  readonly exports: Record<string, any>;
+}
+
+async function start(): Promise<App> {
+  const patcher = new Patcher();
+  const { instance, wgraft } = await instantiate(target, {}, { name: 'app', patcher });
+  return { patcher, wgraft, exports: instance.exports };
 }
 
 test('callbacks: limit.c', async () => {
-  const app = await standalone(target);
-  const patch = app.apply(await build('limit.c', ['check']));
-  expect(callBack(app, patch, 'prePatch')).toEqual([0, 10]);
-  expect(callBack(app, patch, 'postPatch')).toEqual([undefined, 20]);
-  expect([app.exports['check'](20), app.exports['check'](-1)]).toEqual([1, 0]);
-  expect(callBack(app, patch, 'preUnpatch')).toEqual([undefined, 10]);
-  expect(callBack(app, patch, 'postUnpatch')[0]).toBe('no callback');
+  const { patcher, exports } = await start();
+  await patcher.apply(await build('limit.c', ['check']));
+  expect([exports['get_limit'](), exports['check'](20), exports['check'](-1)]).toEqual([20, 1, 0]);
+  await patcher.revert(undefined);
+  expect([exports['get_limit'](), exports['check'](20), exports['check'](-1)]).toEqual([10, 0, 1]);
+  exports['set_limit'](0);
+  await expect(patcher.apply(await build('limit.c', ['check']))).rejects.toMatchObject({
+    code: 'WGRAFT_ERR_PATCH_REFUSED',
+  });
 });
 
 test('system states: limit-2.c, and its successor takes over what it saved', async () => {
-  const app = await standalone(target);
-  const put = async (version: number): Promise<StagedPatch> => {
+  const { patcher, wgraft, exports } = await start();
+  const put = async (version: number): Promise<unknown> => {
     const states = [{ id: 1, version }];
-    const staged = app.stage(
+    await patcher.apply(
       await build('limit-2.c', ['check'], { name: `v${version}`, cumulative: true, states }),
     );
-    app.program.stack.push({ patch: staged.patch, state: 'applied' });
-    return staged;
+    return exports['get_limit']();
   };
-  const first = await put(1);
-  expect(callBack(app, first, 'prePatch')).toEqual([0, 10]);
-  expect(callBack(app, first, 'postPatch')).toEqual([undefined, 20]);
-  const second = await put(2);
-  expect(callBack(app, second, 'prePatch')).toEqual([0, 20]);
-  expect(callBack(app, second, 'postPatch')).toEqual([undefined, 30]);
-  app.program.stack.shift(); // it was cumulative
-  expect(callBack(app, second, 'preUnpatch')).toEqual([undefined, 10]);
-  expect(app.shadow.get(0, 1)).not.toBe(0);
-  expect(callBack(app, second, 'postUnpatch')).toEqual([undefined, 10]);
-  expect(app.shadow.get(0, 1)).toBe(0);
+  expect([await put(1), await put(2)]).toEqual([20, 30]);
+  await expect(put(1)).rejects.toMatchObject({ code: 'WGRAFT_ERR_STATE_INCOMPATIBLE' });
+  expect(wgraft.shadow.get(0, 1)).not.toBe(0);
+  await patcher.revert(undefined);
+  expect([exports['get_limit'](), wgraft.shadow.get(0, 1)]).toEqual([10, 0]);
 });
 
 test.each(['session.c', 'session.wat'])('shadow variables: %s', async (file) => {
-  const app = await standalone(target);
-  const { open_session: open, close_session: close, fail } = app.exports;
+  const { patcher, wgraft, exports } = await start();
+  const { open_session: open, close_session: close, fail } = exports;
   const [a, b] = [open(1), open(2)];
-  app.apply(await build(file, ['fail', 'close_session']));
+  await patcher.apply(await build(file, ['fail', 'close_session']));
   expect([a, a, a, b, a, b].map((s) => fail(s))).toEqual([0, 0, 0, 0, 1, 0]);
   close(a);
-  expect([app.shadow.get(a, 1) > 0, app.shadow.get(b, 1) > 0]).toEqual([false, true]);
+  expect([wgraft.shadow.get(a, 1) > 0, wgraft.shadow.get(b, 1) > 0]).toEqual([false, true]);
 });
 
 test('shadow variables of the host: host.js', async () => {
-  const app = await standalone(target);
-  const session: number = app.exports['open_session'](1);
-  app.apply(await build('session.c', ['fail', 'close_session']));
+  const { patcher, wgraft: handle, exports } = await start();
+  const session: number = exports['open_session'](1);
+  await patcher.apply(await build('session.c', ['fail', 'close_session']));
   const log: string[] = [];
-  const handle = { shadow: app.shadow };
   const console = { log: (line: string) => void log.push(line) };
-  const failing = app.exports['fail'];
   const [attach = '', ...free] = example('host.js').split(/^(?=handle\.)/m);
-  const context = { handle, session, memory: app.exports['memory'], console, DataView };
+  const context = { handle, session, memory: exports['memory'], console, DataView };
   runInNewContext(attach, context);
-  expect([failing(session), failing(session)]).toEqual([0, 1]);
+  expect([exports['fail'](session), exports['fail'](session)]).toEqual([0, 1]);
   runInNewContext(free.join(''), context);
   expect(log).toEqual([`session ${session} is free`]);
 });

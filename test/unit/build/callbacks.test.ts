@@ -1,8 +1,14 @@
 // What a patch has besides replaced functions: callbacks in WAT, in C, in a new build and beside it; rules for the runtime.
 
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type BuildOptions, type BuiltPatch, buildPatch, type Source } from '../../../src/build/index.ts';
-import { wgraftHeader } from '../../../src/build/wgraft-header.ts';
+import {
+  type BuildOptions,
+  type BuiltPatch,
+  buildPatch,
+  compileProgram,
+  type Source,
+  wgraftHeader,
+} from '../../../src/build/index.ts';
 import { WgraftError } from '../../../src/errors.ts';
 import { type Callbacks, readPatch } from '../../../src/patch/index.ts';
 import { prepare } from '../../../src/prepare/index.ts';
@@ -350,6 +356,16 @@ EXPORT(put) void put(int x) { limit = x; }
     const { bytes } = await patchOf(builds, { ...everySlot, keepData: ['limit'] });
     const app = await standalone((await prepare(builds.old, everySlot.prepare)).bytes);
     expect(callAll(app, bytes, 'get_limit')).toEqual([[all.postPatch, undefined, 20]]);
+  });
+
+  test('C sources that wgraft itself compiles have wgraft.h', async () => {
+    const main = (fix: string): Promise<Uint8Array> =>
+      compileProgram({
+        text: `#include "wgraft.h"\n${macros}EXPORT(f) int f(void) { return 1${fix} }\nint main(void) { return f(); }`,
+        file: 'app.c',
+      });
+    const builds = { old: await main(';'), new: await main('1; } WGRAFT_POST_PATCH void g(void) {') };
+    expect((await patchOf(builds, everySlot)).report.callbacks).toEqual({ postPatch: 'g' });
   });
 
   test('callbacks alone are no patch', async () => {

@@ -3,13 +3,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { buildPatch } from '../../../src/build/index.ts';
-import { wgraftHeader } from '../../../src/build/wgraft-header.ts';
-import { type Allocator, preparedExports } from '../../../src/patch/index.ts';
+import { buildPatch, wgraftHeader } from '../../../src/build/index.ts';
+import { type Allocator, preparedExports, writePatch } from '../../../src/patch/index.ts';
 import { prepare } from '../../../src/prepare/index.ts';
 import { type Heap, heapOf } from '../../../src/runtime/heap.ts';
 import { SlotTable } from '../../../src/runtime/slot-table.ts';
-import { readFunctionNames, readModule } from '../../../src/wasm/index.ts';
+import { readFunctionNames, readModule, readSections } from '../../../src/wasm/index.ts';
 import { type Standalone, standalone } from '../../support/standalone.ts';
 import { compileDiff, everySlot, macros, patchOf } from '../../support/two-builds.ts';
 import { wat } from '../../support/wat.ts';
@@ -139,6 +138,40 @@ describe('function pointers that are wrong trap, and nothing happened', () => {
     g(0);
     expect(app.shadow.get(8, 1)).toBe(0);
   });
+});
+
+test('a manifest whose allocator is no function of the program: refused when it is staged', async () => {
+  const { bytes: target } = await prepare(
+    wat(`(module (memory 1) (func (export "f") (result i32) (i32.const 1)))`),
+    {
+      slots: 'all',
+    },
+  );
+  const text = `(module (import "patch" "shadow_alloc" (func $alloc (param i32 i32 i32 i32 i32) (result i32)))
+    (func (export "f") (result i32)
+      (call $alloc (i32.const 8) (i32.const 1) (i32.const 4) (i32.const 0) (i32.const 0))))`;
+  const replacements = [{ function: 'f', source: { kind: 'wat', text, file: 'fix.wat' } as const }];
+  const { bytes, manifest } = await buildPatch({ target, name: 'fix', replacements });
+  const app = await standalone(target);
+  const own = ['wgraft.patch', 'producers', 'build_id'];
+  const sections = readSections(bytes).filter((s) => s.id !== 0 || !own.includes(s.name));
+  const module = Buffer.concat([
+    bytes.subarray(0, 8),
+    ...sections.map((s) => bytes.subarray(s.start, s.end)),
+  ]);
+  const hostile = (allocator: object): unknown => {
+    const memory = {
+      sizeBytes: 0,
+      alignBytes: 1,
+      allocator: { reason: '', name: undefined, ...allocator } as Allocator,
+    };
+    return outcome(() =>
+      app.stage(writePatch(module, { ...manifest, memory }, { name: 'x', version: '' }).module),
+    );
+  };
+  expect(hostile({ kind: 'function', index: 99_999 })).toBe('WGRAFT_ERR_STAGE_FAILED');
+  expect(hostile({ kind: 'function', index: 0, free: 99_999 })).toBe('WGRAFT_ERR_STAGE_FAILED');
+  expect(app.exports['f']()).toBe(1);
 });
 
 test('a patch from two builds, whose new build uses wgraft.h', async () => {
