@@ -49,11 +49,11 @@ export interface Story {
 }
 
 export async function story(
-  text: string,
+  kernel: string | Uint8Array,
   imports: WebAssembly.Imports = {},
   { app: name = 'app', patcher = new Patcher(), ...options }: StoryOptions = { slots: 'all' },
 ): Promise<Story> {
-  const { bytes: prepared } = await prepare(wat(text), options);
+  const { bytes: prepared } = await prepare(typeof kernel === 'string' ? wat(kernel) : kernel, options);
   const events: string[] = [];
   patcher.subscribe((event) => event.program === name && events.push(line(event)));
   const first = await instantiate(prepared, imports, { name, patcher });
@@ -69,7 +69,7 @@ export async function story(
       const source = { kind: 'wat', text: patchText, file: `${patchName}.wat` } as const;
       const [one, ...more] = typeof functions === 'string' ? [functions] : functions;
       const replacements = [one ?? '', ...more].map((f) => ({ function: f, source }));
-      return (await buildPatch({ ...patchOptions, target: prepared, replacements, name: patchName })).bytes;
+      return once({ ...patchOptions, target: prepared, replacements, name: patchName });
     },
     states: () => program()?.instances.map((i) => i.state) ?? [],
     patches: () => program()?.patches ?? [],
@@ -78,6 +78,16 @@ export async function story(
       return { ...made, exports: made.instance.exports };
     },
   };
+}
+
+const built = new Map<string, Promise<Uint8Array>>();
+
+/** Tests of a file share patches: parsers run in workers, and starting one costs more than the rest of a small test. */
+function once(options: BuildOptions): Promise<Uint8Array> {
+  const key = JSON.stringify({ ...options, target: Buffer.from(options.target).toString('base64') });
+  const patch = built.get(key) ?? buildPatch(options).then((b) => b.bytes);
+  built.set(key, patch);
+  return patch;
 }
 
 /** A module with one function that returns a number. */
