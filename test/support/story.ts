@@ -74,7 +74,7 @@ export async function story(
     states: () => program()?.instances.map((i) => i.state) ?? [],
     patches: () => program()?.patches ?? [],
     async another(own = imports) {
-      const made = await instantiate(first.module, own, { patcher });
+      const made = await instantiate(first.module, own, { name, patcher });
       return { ...made, exports: made.instance.exports };
     },
   };
