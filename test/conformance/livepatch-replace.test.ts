@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { preparedExports } from '../../src/patch/index.ts';
 import { collected } from '../support/collected.ts';
-import { returning, type Story, smooth, story } from '../support/story.ts';
+import { reserved, returning, type Story, smooth, story } from '../support/story.ts';
 
 /** Two outputs, as /proc/cmdline and /proc/meminfo are; `lend` gives the host a function. */
 const kernel = `(module
@@ -65,7 +65,8 @@ describe('3: atomic replace livepatch', () => {
   // - cumulative patches take each other's place fifty times: the slot table does not grow
   test('and leave their room to the next', async () => {
     const app = await story(kernel, host);
-    const table = slotTable(app.instance);
+    const table = reserved(app.instance, preparedExports.slots);
+    if (!(table instanceof WebAssembly.Table)) throw new Error('no slot table');
     const [one, two] = await Promise.all(
       [2, 3].map((n) => app.patch(`p${n}`, 'cmdline', returning('cmdline', n), { cumulative: true })),
     );
@@ -78,12 +79,3 @@ describe('3: atomic replace livepatch', () => {
     expect([output(app), listed(app), sizes.size]).toEqual([[3, 1], ['p3'], 1]);
   });
 });
-
-/** The table behind the slots: no longer among the instance's own exports, but still the engine's. */
-function slotTable(instance: WebAssembly.Instance): WebAssembly.Table {
-  const own = Object.getOwnPropertyDescriptor(WebAssembly.Instance.prototype, 'exports')?.get;
-  const exports = own?.call(instance) as WebAssembly.Exports | undefined;
-  const table = exports?.[preparedExports.slots];
-  if (!(table instanceof WebAssembly.Table)) throw new Error('no slot table');
-  return table;
-}

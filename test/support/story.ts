@@ -3,6 +3,7 @@
 
 import { type BuildOptions, buildPatch } from '../../src/build/index.ts';
 import { type Instantiated, instantiate } from '../../src/host/index.ts';
+import { reservedExport } from '../../src/patch/index.ts';
 import { type PrepareOptions, prepare } from '../../src/prepare/index.ts';
 import {
   Patcher,
@@ -44,6 +45,8 @@ export interface Story {
   states(): PatchState[];
   /** The patches on its program, bottom first. */
   patches(): readonly PatchStatus[];
+  /** The first instance's memory as it is now, exported or not. */
+  memory(): DataView;
   /** Another instance of the program. */
   another(imports?: WebAssembly.Imports): Promise<Instantiated & { readonly exports: Exports }>;
 }
@@ -73,11 +76,23 @@ export async function story(
     },
     states: () => program()?.instances.map((i) => i.state) ?? [],
     patches: () => program()?.patches ?? [],
+    memory() {
+      const memory = reserved(first.instance, reservedExport('memory', 0));
+      if (!(memory instanceof WebAssembly.Memory)) throw new Error('no memory');
+      return new DataView(memory.buffer);
+    },
     async another(own = imports) {
       const made = await instantiate(first.module, own, { name, patcher });
       return { ...made, exports: made.instance.exports };
     },
   };
+}
+
+/** A reserved export: no longer among the instance's own exports, but still the engine's. */
+export function reserved(instance: WebAssembly.Instance, name: string): unknown {
+  const own = Object.getOwnPropertyDescriptor(WebAssembly.Instance.prototype, 'exports')?.get;
+  const exports = own?.call(instance) as WebAssembly.Exports | undefined;
+  return exports?.[name];
 }
 
 const built = new Map<string, Promise<Uint8Array>>();
