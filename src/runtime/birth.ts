@@ -24,14 +24,16 @@ export function beBorn(instance: Instance, transition: Transition | undefined, e
     patches: program.effective,
     universe: program.universe,
   };
+  // Those that it does not follow too: a transition that is reversed leads to them.
+  const staged = program.stack.map((r) => r.patch).filter((patch) => patch !== transition?.staging);
   try {
-    for (const patch of patches) prePatch(instance, patch, emit);
+    for (const patch of staged) prePatch(instance, patch, emit);
   } catch (cause) {
-    for (const patch of patches.toReversed()) callBack(instance, patch, 'postUnpatch', emit);
+    for (const patch of staged.toReversed()) callBack(instance, patch, 'postUnpatch', emit);
     throw cause;
   }
   instance.commit(slotsOf(patches), patches, universe);
-  for (const patch of patches)
+  for (const patch of staged)
     if (patch !== transition?.record.patch) callBack(instance, patch, 'postPatch', emit);
   transition?.join(instance);
 }

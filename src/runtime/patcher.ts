@@ -133,8 +133,17 @@ export class Patcher implements Operations {
   #bury({ program, ref, id }: Gone): void {
     program.remove(ref);
     this.#events.emit({ type: 'instance', program: program.name, instance: id, change: 'gone' });
-    const used = program.instances.length > 0 || program.stack.length > 0 || this.#transitions.has(program);
+    this.#forgetUnused(program);
+  }
+
+  #forgetUnused(program: Program): void {
+    const used = program.refs.length > 0 || program.stack.length > 0 || this.#transitions.has(program);
     if (!used) this.#programs.delete(program.buildId);
+  }
+
+  #forgetTransition({ program }: Transition): void {
+    this.#transitions.delete(program);
+    this.#forgetUnused(program);
   }
 
   /** Loads a patch and finds the program it is for. @throws what `verify` throws */
@@ -195,7 +204,7 @@ export class Patcher implements Operations {
 
   #reverse(running: Transition): Transition {
     running.reverse();
-    if (running.over) this.#transitions.delete(running.program);
+    if (running.over) this.#forgetTransition(running);
     this.#scheduler.start();
     return running;
   }
@@ -252,9 +261,9 @@ export class Patcher implements Operations {
   /** Works on all transitions until the deadline. Never throws. */
   #advance(deadline: number, fresh: boolean): 'more' | 'waiting' | 'idle' {
     let more = false;
-    for (const [program, transition] of this.#transitions) {
+    for (const transition of this.#transitions.values()) {
       more = transition.advance(deadline, fresh) || more;
-      if (transition.over) this.#transitions.delete(program);
+      if (transition.over) this.#forgetTransition(transition);
     }
     if (more) return 'more';
     return this.#transitions.size > 0 ? 'waiting' : 'idle';

@@ -133,6 +133,11 @@ export class Transition {
     return this.state === 'preparing' ? { patches: old, universe: from } : { patches: next, universe: to };
   }
 
+  /** The patch that it stages itself in instances that are born now. */
+  get staging(): LoadedPatch | undefined {
+    return this.state === 'preparing' && this.direction === 'apply' ? this.record.patch : undefined;
+  }
+
   /** Takes in an instance that was just born. */
   join(instance: Instance): void {
     this.#line.add(instance, this.state === 'committing' ? 'through' : 'in-line');
@@ -238,6 +243,7 @@ export class Transition {
       return false;
     }
     instance.waiting = undefined;
+    if (!instance.isCallbackDue(patch, 'prePatch')) return true;
     const outcome = this.#callBack(instance, 'prePatch');
     if (outcome === undefined || outcome.kind === 'done') return true;
     const details = { patch: patch.manifest.name, instance: instance.id, reason: outcome.reason };
