@@ -63,6 +63,12 @@ export class Program {
     return patches.slice(Math.max(bottom, 0));
   }
 
+  /** For a transition that begins or turns round. */
+  nextUniverse(): { readonly from: number; readonly to: number } {
+    this.universe += 1;
+    return { from: this.universe - 1, to: this.universe };
+  }
+
   add(
     instance: WebAssembly.Instance,
     imports: WebAssembly.Imports,
