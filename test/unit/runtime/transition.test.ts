@@ -389,12 +389,12 @@ describe('instances', () => {
   // - programs go with their instances; the patched one stays, for instances to come
   test('the last one takes its program along, unless that has patches', async () => {
     const patcher = new Patcher();
-    let held: WebAssembly.Instance | undefined; // until its patch is on
+    const held: WebAssembly.Instance[] = []; // until the patch is on
     const make = async (name: string, value: number): Promise<Uint8Array<ArrayBuffer>> => {
       const text = `(module (func $answer (export "answer") (result i32) (i32.const ${value})))`;
       const { bytes } = await prepare(wat(text), { slots: 'all' });
       const { instance } = await instantiate(bytes, {}, { name, patcher });
-      held ??= instance;
+      held.push(instance);
       return bytes;
     };
     const target = await make('patched', 0);
@@ -406,7 +406,7 @@ describe('instances', () => {
       name: 'fix',
     });
     await patcher.apply(bytes);
-    held = undefined;
+    held.length = 0;
     const names = (): string[] => patcher.statusNow().programs.map((p) => p.name);
     await expect
       .poll(
