@@ -59,6 +59,8 @@ interface Stack {
 export class Instance {
   readonly id: number;
   readonly program: Program;
+  /** For whoever must not keep it alive. */
+  readonly ref: WeakRef<Instance> = new WeakRef(this);
   readonly slots: SlotTable;
   readonly shadow: ShadowVariables;
   /** The universe that its slot words belong to. */

@@ -80,16 +80,16 @@ export class Patcher implements Operations {
     const known = this.#handles.get(instance);
     if (known !== undefined) return handleOf(known);
     const program = this.#programOf(module, options.name);
-    const { instance: added, ref } = program.add(instance, imports, this.#nextInstance++, options.wake);
+    const added = program.add(instance, imports, this.#nextInstance++, options.wake);
     try {
       beBorn(added, this.#transitions.get(program), this.#emit);
     } catch (cause) {
-      program.remove(ref);
+      program.remove(added.ref);
       throw cause;
     }
     // The instance keeps its Instance alive and nothing else does: a program's instances can be collected.
     this.#handles.set(instance, added);
-    this.#gone.register(instance, { program, ref, id: added.id }, added);
+    this.#gone.register(instance, { program, ref: added.ref, id: added.id }, added);
     this.#events.emit({ type: 'instance', program: program.name, instance: added.id, change: 'born' });
     return handleOf(added);
   }
@@ -106,7 +106,7 @@ export class Patcher implements Operations {
     leave(known, this.#transitions.get(program), this.#emit);
     this.#handles.delete(instance);
     this.#gone.unregister(known);
-    for (const ref of program.refs) if (ref.deref() === known) this.#bury({ program, ref, id: known.id });
+    this.#bury({ program, ref: known.ref, id: known.id });
   }
 
   /**
@@ -118,6 +118,7 @@ export class Patcher implements Operations {
     const known = this.#handles.get(instance);
     if (known === undefined || this.#transitions.size === 0) return;
     known.safePoint = known.textAt(nameAt);
+    this.#transitions.get(known.program)?.visit(known);
     this.pump();
     known.safePoint = undefined;
   }
@@ -137,7 +138,7 @@ export class Patcher implements Operations {
   }
 
   #forgetUnused(program: Program): void {
-    const used = program.refs.length > 0 || program.stack.length > 0 || this.#transitions.has(program);
+    const used = program.hasInstances || program.stack.length > 0 || this.#transitions.has(program);
     if (!used) this.#programs.delete(program.buildId);
   }
 

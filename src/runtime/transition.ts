@@ -19,7 +19,7 @@ import type { ConsistencyModel } from '../patch/index.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { type Rule, ruleOf } from './consistency.ts';
 import { type Activity, type Change, changeOf, type Instance } from './instance.ts';
-import { Line } from './line.ts';
+import { Line, wait } from './line.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { PatchRecord, Program } from './program.ts';
@@ -163,6 +163,12 @@ export class Transition {
       if (!this.#next()) return false;
     }
     return false;
+  }
+
+  /** Looks at this instance before all others: it is at a safe point now, and may not be when its turn comes. */
+  visit(instance: Instance): void {
+    if (this.state === 'committing' && this.#rule.switch === 'thread')
+      this.#line.passOne(instance, (i) => this.#commitOne(i, false));
   }
 
   /** Turns it round; the instances that have switched switch back. One that is cancelled already stays so. */
@@ -388,10 +394,4 @@ export class Transition {
     const patch = this.record.patch.manifest.name;
     this.#emit({ type: 'transition', program: name, patch, direction: this.direction, step });
   }
-}
-
-/** @returns false: it is not done. */
-function wait(instance: Instance, activity: Activity): false {
-  instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
-  return false;
 }
