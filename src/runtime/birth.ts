@@ -7,10 +7,9 @@
 //             in transition  unpatched, post_unpatch of the patch in transition
 
 import { WgraftError } from '../errors.ts';
-import type { SlotIndex } from '../wasm/index.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { ruleOf } from './consistency.ts';
-import type { Instance } from './instance.ts';
+import { changeOf, type Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { Transition } from './transition.ts';
@@ -24,14 +23,16 @@ export function beBorn(instance: Instance, transition: Transition | undefined, e
     patches: program.effective,
     universe: program.universe,
   };
+  // Those that it does not follow too: a transition that is reversed leads to them.
+  const staged = program.stack.map((r) => r.patch).filter((patch) => patch !== transition?.staging);
   try {
-    for (const patch of patches) prePatch(instance, patch, emit);
+    for (const patch of staged) prePatch(instance, patch, emit);
   } catch (cause) {
-    for (const patch of patches.toReversed()) callBack(instance, patch, 'postUnpatch', emit);
+    for (const patch of staged.toReversed()) callBack(instance, patch, 'postUnpatch', emit);
     throw cause;
   }
-  instance.commit(slotsOf(patches), patches, universe);
-  for (const patch of patches)
+  instance.commit(changeOf(patches).slots, patches, universe);
+  for (const patch of staged)
     if (patch !== transition?.record.patch) callBack(instance, patch, 'postPatch', emit);
   transition?.join(instance);
 }
@@ -40,7 +41,7 @@ export function beBorn(instance: Instance, transition: Transition | undefined, e
 export function leave(instance: Instance, transition: Transition | undefined, emit: Emit): void {
   const { program } = instance;
   const patches = program.stack.map((r) => r.patch).reverse();
-  const change = { slots: slotsOf(patches), patches: new Set(patches.map((p) => p.id)) };
+  const change = changeOf(patches);
   const active = instance.activity(change, ruleOf('leave-kernel'), false);
   if (active !== undefined) {
     const { functions } = active;
@@ -74,8 +75,4 @@ function callBack(instance: Instance, patch: LoadedPatch, name: CallbackName, em
   if (!instance.isCallbackDue(patch, name)) return;
   const outcome = instance.callBack(patch, name);
   if (outcome !== undefined) emit(callbackEvent(instance, patch, name, outcome));
-}
-
-function slotsOf(patches: readonly LoadedPatch[]): Set<SlotIndex> {
-  return new Set(patches.flatMap((patch) => [...patch.bySlot.keys()]));
 }

@@ -33,6 +33,13 @@ export interface Change {
   readonly patches: ReadonlySet<string>;
 }
 
+export function changeOf(patches: readonly LoadedPatch[]): Change {
+  return {
+    slots: new Set(patches.flatMap((p) => [...p.bySlot.keys()])),
+    patches: new Set(patches.map((p) => p.id)),
+  };
+}
+
 /** Makes the instance come by a migration point soon, where it sleeps. Must not throw. */
 export type Wake = () => void;
 
@@ -52,6 +59,8 @@ interface Stack {
 export class Instance {
   readonly id: number;
   readonly program: Program;
+  /** For whoever must not keep it alive. */
+  readonly ref: WeakRef<Instance> = new WeakRef(this);
   readonly slots: SlotTable;
   readonly shadow: ShadowVariables;
   /** The universe that its slot words belong to. */

@@ -1,14 +1,14 @@
 // The instances that a transition takes through one of its states: those in line, and those that are through. It holds none of
 // them: an instance that is collected is out of it.
 
-import type { Instance } from './instance.ts';
+import type { Activity, Instance } from './instance.ts';
 
 export class Line {
   #inLine: Set<WeakRef<Instance>>;
   #through = new Set<WeakRef<Instance>>();
 
   constructor(instances: readonly Instance[]) {
-    this.#inLine = new Set(instances.map((i) => new WeakRef(i)));
+    this.#inLine = new Set(instances.map((i) => i.ref));
   }
 
   get inLine(): Instance[] {
@@ -50,6 +50,14 @@ export class Line {
     return false;
   }
 
+  /** Looks at one of those in line, out of turn. */
+  passOne(instance: Instance, work: (instance: Instance) => boolean): void {
+    const line = this.#inLine;
+    if (!line.has(instance.ref) || !work(instance) || line !== this.#inLine) return;
+    line.delete(instance.ref);
+    this.#through.add(instance.ref);
+  }
+
   /** All are through. */
   clear(): void {
     for (const ref of this.#inLine) this.#through.add(ref);
@@ -70,13 +78,19 @@ export class Line {
   }
 
   add(instance: Instance, to: 'in-line' | 'through'): void {
-    (to === 'in-line' ? this.#inLine : this.#through).add(new WeakRef(instance));
+    (to === 'in-line' ? this.#inLine : this.#through).add(instance.ref);
   }
 
   remove(instance: Instance): void {
-    for (const set of [this.#inLine, this.#through])
-      for (const ref of set) if (ref.deref() === instance) set.delete(ref);
+    this.#inLine.delete(instance.ref);
+    this.#through.delete(instance.ref);
   }
+}
+
+/** @returns false: it is not done. */
+export function wait(instance: Instance, activity: Activity): false {
+  instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
+  return false;
 }
 
 function live(refs: Iterable<WeakRef<Instance>>): Instance[] {

@@ -80,16 +80,16 @@ export class Patcher implements Operations {
     const known = this.#handles.get(instance);
     if (known !== undefined) return handleOf(known);
     const program = this.#programOf(module, options.name);
-    const { instance: added, ref } = program.add(instance, imports, this.#nextInstance++, options.wake);
+    const added = program.add(instance, imports, this.#nextInstance++, options.wake);
     try {
       beBorn(added, this.#transitions.get(program), this.#emit);
     } catch (cause) {
-      program.remove(ref);
+      program.remove(added.ref);
       throw cause;
     }
     // The instance keeps its Instance alive and nothing else does: a program's instances can be collected.
     this.#handles.set(instance, added);
-    this.#gone.register(instance, { program, ref, id: added.id }, added);
+    this.#gone.register(instance, { program, ref: added.ref, id: added.id }, added);
     this.#events.emit({ type: 'instance', program: program.name, instance: added.id, change: 'born' });
     return handleOf(added);
   }
@@ -106,7 +106,7 @@ export class Patcher implements Operations {
     leave(known, this.#transitions.get(program), this.#emit);
     this.#handles.delete(instance);
     this.#gone.unregister(known);
-    for (const ref of program.refs) if (ref.deref() === known) this.#bury({ program, ref, id: known.id });
+    this.#bury({ program, ref: known.ref, id: known.id });
   }
 
   /**
@@ -118,6 +118,7 @@ export class Patcher implements Operations {
     const known = this.#handles.get(instance);
     if (known === undefined || this.#transitions.size === 0) return;
     known.safePoint = known.textAt(nameAt);
+    this.#transitions.get(known.program)?.visit(known);
     this.pump();
     known.safePoint = undefined;
   }
@@ -133,8 +134,17 @@ export class Patcher implements Operations {
   #bury({ program, ref, id }: Gone): void {
     program.remove(ref);
     this.#events.emit({ type: 'instance', program: program.name, instance: id, change: 'gone' });
-    const used = program.instances.length > 0 || program.stack.length > 0 || this.#transitions.has(program);
+    this.#forgetUnused(program);
+  }
+
+  #forgetUnused(program: Program): void {
+    const used = program.hasInstances || program.stack.length > 0 || this.#transitions.has(program);
     if (!used) this.#programs.delete(program.buildId);
+  }
+
+  #forgetTransition({ program }: Transition): void {
+    this.#transitions.delete(program);
+    this.#forgetUnused(program);
   }
 
   /** Loads a patch and finds the program it is for. @throws what `verify` throws */
@@ -195,7 +205,7 @@ export class Patcher implements Operations {
 
   #reverse(running: Transition): Transition {
     running.reverse();
-    if (running.over) this.#transitions.delete(running.program);
+    if (running.over) this.#forgetTransition(running);
     this.#scheduler.start();
     return running;
   }
@@ -252,9 +262,9 @@ export class Patcher implements Operations {
   /** Works on all transitions until the deadline. Never throws. */
   #advance(deadline: number, fresh: boolean): 'more' | 'waiting' | 'idle' {
     let more = false;
-    for (const [program, transition] of this.#transitions) {
+    for (const transition of this.#transitions.values()) {
       more = transition.advance(deadline, fresh) || more;
-      if (transition.over) this.#transitions.delete(program);
+      if (transition.over) this.#forgetTransition(transition);
     }
     if (more) return 'more';
     return this.#transitions.size > 0 ? 'waiting' : 'idle';

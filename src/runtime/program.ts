@@ -63,24 +63,24 @@ export class Program {
     return patches.slice(Math.max(bottom, 0));
   }
 
-  add(
-    instance: WebAssembly.Instance,
-    imports: WebAssembly.Imports,
-    id: number,
-    wake?: Wake,
-  ): { instance: Instance; ref: WeakRef<Instance> } {
+  /** For a transition that begins or turns round. */
+  nextUniverse(): { readonly from: number; readonly to: number } {
+    this.universe += 1;
+    return { from: this.universe - 1, to: this.universe };
+  }
+
+  add(instance: WebAssembly.Instance, imports: WebAssembly.Imports, id: number, wake?: Wake): Instance {
     const added = new Instance(id, this, instance, imports, wake);
-    const ref = new WeakRef(added);
-    this.#instances.add(ref);
-    return { instance: added, ref };
+    this.#instances.add(added.ref);
+    return added;
   }
 
   remove(ref: WeakRef<Instance>): void {
     this.#instances.delete(ref);
   }
 
-  get refs(): readonly WeakRef<Instance>[] {
-    return [...this.#instances];
+  get hasInstances(): boolean {
+    return this.#instances.size > 0;
   }
 
   /** The live instances, oldest first. */

@@ -14,9 +14,9 @@ import { types } from 'node:util';
 import type { FuncIndex } from '../wasm/index.ts';
 import { type Frame, wasmFrames } from './activeness.ts';
 
-type Call = (...args: unknown[]) => unknown;
-type Promising = (f: WebAssembly.ExportValue) => Call;
-type SuspendingClass = new (f: Call) => object;
+type Func = (...args: unknown[]) => unknown;
+type Promising = (f: WebAssembly.ExportValue) => Func;
+type SuspendingClass = new (f: Func) => object;
 
 interface Books {
   promised: number;
@@ -26,7 +26,14 @@ interface Books {
 
 /** Holds no instance: one whose promise never settles can be collected. */
 interface Suspension {
-  readonly frames: readonly { readonly instance: WeakRef<WebAssembly.Instance>; readonly func: FuncIndex }[];
+  /** Innermost first. */
+  readonly frames: { readonly instance: WeakRef<WebAssembly.Instance>; readonly func: FuncIndex }[];
+}
+
+/** A promising call that has not returned yet. */
+interface Call {
+  readonly owner: object;
+  suspension: Suspension | undefined;
 }
 
 const stranger = {};
@@ -34,8 +41,8 @@ const books = new WeakMap<object, Books>();
 const owners = new WeakMap<WebAssembly.Instance, WebAssembly.Instance>();
 const ownerOfFunction = new WeakMap<WebAssembly.ExportValue, WebAssembly.Instance>();
 const suspensions = new WeakMap<WebAssembly.Instance, Set<Suspension>>();
-/** The promising calls that have not returned yet, innermost last. */
-const calls: object[] = [];
+/** Innermost last. */
+const calls: Call[] = [];
 let tracked = false;
 
 /** Sees to it that promising calls and suspensions are written down from now on. */
@@ -50,7 +57,7 @@ export function trackSuspensions(): void {
     construct: (target, [f], newTarget) =>
       Reflect.construct(
         target,
-        [typeof f === 'function' ? noted(f as Call) : f],
+        [typeof f === 'function' ? noted(f as Func) : f],
         newTarget === engine.Suspending ? target : newTarget,
       ),
   });
@@ -89,17 +96,19 @@ function booksOf(owner: object): Books {
   return known;
 }
 
-function counted(call: Call, owner: object): Call {
+function counted(f: Func, owner: object): Func {
   return function promising(this: unknown, ...args: unknown[]): unknown {
     const b = booksOf(owner);
     b.promised += 1;
     b.inCall += 1;
-    calls.push(owner);
+    const call: Call = { owner, suspension: undefined };
+    calls.push(call);
     const settle = (): void => {
       b.promised -= 1;
     };
     try {
-      const result = call.apply(this, args);
+      const result = f.apply(this, args);
+      cutCaller(call);
       (result as Promise<unknown>).then(settle, settle);
       return result;
     } catch (error) {
@@ -112,8 +121,14 @@ function counted(call: Call, owner: object): Call {
   };
 }
 
+/** An engine shows the stack that is put aside on top of its caller's, which goes on. */
+function cutCaller({ suspension }: Call): void {
+  if (suspension === undefined) return;
+  suspension.frames.length -= Math.min(wasmFrames().length, suspension.frames.length);
+}
+
 /** The import, with the stack that waits for its promise written down until it settles. */
-function noted(f: Call): Call {
+function noted(f: Func): Func {
   return function suspending(this: unknown, ...args: unknown[]): unknown {
     const result = f.apply(this, args);
     if (types.isPromise(result)) note(wasmFrames(), result);
@@ -124,10 +139,12 @@ function noted(f: Call): Call {
 function note(stack: readonly Frame[], until: Promise<unknown>): void {
   // A stack that has been resumed stands on no call: its outermost frame says whose it is.
   const outermost = stack.at(-1)?.instance;
-  const owner = calls.at(-1) ?? (outermost && owners.get(outermost)) ?? stranger;
-  const suspension = {
+  const call = calls.at(-1);
+  const owner = call?.owner ?? (outermost && owners.get(outermost)) ?? stranger;
+  const suspension: Suspension = {
     frames: stack.map(({ instance, func }) => ({ instance: new WeakRef(instance), func })),
   };
+  if (call !== undefined) call.suspension = suspension;
   const b = booksOf(owner);
   b.suspended += 1;
   const instances = new Set(stack.map((f) => f.instance));

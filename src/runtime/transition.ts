@@ -16,11 +16,10 @@
 
 import { WgraftError } from '../errors.ts';
 import type { ConsistencyModel } from '../patch/index.ts';
-import type { SlotIndex } from '../wasm/index.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { type Rule, ruleOf } from './consistency.ts';
-import type { Activity, Change, Instance } from './instance.ts';
-import { Line } from './line.ts';
+import { type Activity, type Change, changeOf, type Instance } from './instance.ts';
+import { Line, wait } from './line.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { PatchRecord, Program } from './program.ts';
@@ -84,7 +83,7 @@ export class Transition {
     this.record = record;
     this.direction = direction;
     this.model = settings.model;
-    this.universe = nextUniverse(program);
+    this.universe = program.nextUniverse();
     this.#settings = settings;
     this.#rule = ruleOf(settings.model);
     this.#emit = emit;
@@ -97,7 +96,7 @@ export class Transition {
       direction === 'apply' && record.patch.manifest.cumulative === true
         ? program.stack.filter((r) => r !== record)
         : [];
-    this.#change = changeOf([record, ...this.#replaced]);
+    this.#change = changeOf([record, ...this.#replaced].map((r) => r.patch));
     this.#line = new Line(program.instances);
     this.finished = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -133,6 +132,11 @@ export class Transition {
     return this.state === 'preparing' ? { patches: old, universe: from } : { patches: next, universe: to };
   }
 
+  /** The patch that it stages itself in instances that are born now. */
+  get staging(): LoadedPatch | undefined {
+    return this.state === 'preparing' && this.direction === 'apply' ? this.record.patch : undefined;
+  }
+
   /** Takes in an instance that was just born. */
   join(instance: Instance): void {
     this.#line.add(instance, this.state === 'committing' ? 'through' : 'in-line');
@@ -161,22 +165,29 @@ export class Transition {
     return false;
   }
 
+  /** Looks at this instance before all others: it is at a safe point now, and may not be when its turn comes. */
+  visit(instance: Instance): void {
+    if (this.state === 'committing' && this.#rule.switch === 'thread')
+      this.#line.passOne(instance, (i) => this.#commitOne(i, false));
+  }
+
   /** Turns it round; the instances that have switched switch back. One that is cancelled already stays so. */
   reverse(): void {
     if (this.over || this.#cancelled) return;
     this.#step('reversing');
+    this.#attempts = 0;
     if (this.state === 'preparing' && this.direction === 'apply') return this.#cancel();
     this.direction = this.direction === 'apply' ? 'revert' : 'apply';
     this.record.state = this.direction === 'apply' ? 'applying' : 'reverting';
     this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
     if (this.state === 'committing') {
-      this.universe = nextUniverse(this.program);
+      this.universe = this.program.nextUniverse();
       this.#line.turn();
     } else if (this.state === 'preparing') {
       this.state = 'finishing'; // nothing has switched: what pre_unpatch undid is done again
       this.#line.restart();
     } else {
-      this.universe = nextUniverse(this.program);
+      this.universe = this.program.nextUniverse();
       this.state = 'preparing';
       this.#line.restart();
     }
@@ -238,6 +249,7 @@ export class Transition {
       return false;
     }
     instance.waiting = undefined;
+    if (!instance.isCallbackDue(patch, 'prePatch')) return true;
     const outcome = this.#callBack(instance, 'prePatch');
     if (outcome === undefined || outcome.kind === 'done') return true;
     const details = { patch: patch.manifest.name, instance: instance.id, reason: outcome.reason };
@@ -278,7 +290,7 @@ export class Transition {
     }
     this.#attempts += 1;
     this.#nextAttempt = performance.now() + this.#settings.retryMs;
-    if (this.#attempts < attemptLimit) return false;
+    if (this.#attempts < attemptLimit || this.failure !== undefined) return false; // the way back has no limit
     const names = { program: this.program.name, patch: this.record.patch.manifest.name };
     const details = { ...names, attempts: attemptLimit, conflicts };
     this.#giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_CONFLICTS', details));
@@ -382,22 +394,4 @@ export class Transition {
     const patch = this.record.patch.manifest.name;
     this.#emit({ type: 'transition', program: name, patch, direction: this.direction, step });
   }
-}
-
-/** @returns false: it is not done. */
-function wait(instance: Instance, activity: Activity): false {
-  instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
-  return false;
-}
-
-function changeOf(records: readonly PatchRecord[]): Change {
-  return {
-    slots: new Set(records.flatMap((r): SlotIndex[] => [...r.patch.bySlot.keys()])),
-    patches: new Set(records.map((r) => r.patch.id)),
-  };
-}
-
-function nextUniverse(program: Program): { from: number; to: number } {
-  program.universe += 1;
-  return { from: program.universe - 1, to: program.universe };
 }

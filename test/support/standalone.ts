@@ -28,7 +28,7 @@ export async function standalone(
   const module = await WebAssembly.compile(new Uint8Array(prepared));
   const wasm = await WebAssembly.instantiate(module, imports);
   const program = new Program('app', programId(module), module);
-  const { instance } = program.add(wasm, imports, 1);
+  const instance = program.add(wasm, imports, 1);
   const stage = (bytes: Uint8Array): StagedPatch => stagePatch(instance, loadPatch(bytes), {});
   return {
     exports: wasm.exports,

@@ -108,6 +108,43 @@ describe('all at once', () => {
   });
 });
 
+describe('all at once, on the way back', () => {
+  // - the first instance is inside $serve; a second one is born patched, and is inside the patch's $serve
+  // - the patch is given up after five attempts, and then waits for the second one: it does not turn round again and again
+  test('waits as long as it takes', async () => {
+    const pause = { act: (): void => {} };
+    const imports = { env: { pause: () => pause.act() } };
+    const app = await story(kernel, imports);
+    const text = `(module (import "target" "pause" (func $pause))
+      (func (export "serve") (result i32) (call $pause) (i32.const 20)))`;
+    const patch = await app.patch('p', 'serve', text);
+    const late = new WebAssembly.Instance(app.module, imports);
+    const serve = late.exports['serve'] as () => number;
+    app.log();
+    const pump = (): void => app.patcher.pump(10_000);
+    pause.act = () => {
+      pause.act = () => {
+        for (let attempt = 1; attempt <= 20; attempt += 1) pump();
+      };
+      app.patcher.apply(patch, { model: 'stop-machine', retryMs: 0 }).catch(() => {});
+      pump();
+      app.patcher.adopt(late, app.module, imports);
+      expect(serve()).toBe(20);
+      pump();
+    };
+    expect(app.exports['serve']()).toBe(1);
+    expect(serve()).toBe(1);
+    expect(app.log()).toEqual([
+      ...begun,
+      'instance 2 born',
+      'apply p: reversing',
+      'instance 2 -> universe 2',
+      'revert p: completing',
+      'revert p: complete',
+    ]);
+  });
+});
+
 describe('leave-set where stacks cannot be trusted', () => {
   test('is refused before anything is written', async () => {
     const app = await story(`(module

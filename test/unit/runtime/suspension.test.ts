@@ -104,6 +104,30 @@ describe.runIf('promising' in WebAssembly)('an activation that waits for a promi
     expect((await applied).complete).toBe(true);
   });
 
+  // - the first instance's $call is left to the host, which makes an order in the second one, which waits
+  // - engines show the stack that waits on top of the one that called it; that one goes on, and ends
+  test('of another instance does not keep its caller waiting', async () => {
+    const jspi = WebAssembly as unknown as Jspi;
+    const waiting: (() => void)[] = [];
+    const wait = new jspi.Suspending(() => new Promise((resolve) => waiting.push(resolve)));
+    const host = { call: (): void => {} };
+    const calling = kernel
+      .replace('(module', '(module (import "env" "host" (func $host))')
+      .replace(/\)$/, '(func (export "call") (call $host)))');
+    const app = await story(calling, { env: { wait, host: () => host.call() } });
+    const two = await app.another();
+    let order: Promise<number> = Promise.resolve(0);
+    host.call = () => {
+      order = jspi.promising(two.exports['order'])(1);
+    };
+    app.exports['call']();
+    const applied = app.patcher.apply(await app.patch('p', 'price', priceless), { model: 'leave-kernel' });
+    await expect.poll(() => app.patcher.blockingNow().map((b) => b.instance)).toEqual([2]);
+    for (const go of waiting) go();
+    expect(await order).toBe(4);
+    expect((await applied).complete).toBe(true);
+  });
+
   test('that fails leaves nothing behind', async () => {
     const jspi = WebAssembly as unknown as Jspi;
     const wait = new jspi.Suspending(() => Promise.reject(new Error('from the host')));

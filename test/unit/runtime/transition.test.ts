@@ -310,6 +310,45 @@ describe('instances', () => {
     expect(late?.exports['slow']()).toBe(20);
   });
 
+  // - a revert waits for the first instance; a second one is born meanwhile, without the patch
+  // - the revert is turned round: the second one gets the patch too
+  test('that are born during a transition go along when it is reversed', async () => {
+    const { imports, onPause } = host();
+    const app = await story(answer, imports);
+    const patch = await app.patch(
+      's',
+      ['slow', 'answer'],
+      `(module (import "target" "pause" (func $pause))
+        (func (export "answer") (result i32) (i32.const 2))
+        (func (export "slow") (result i32) (call $pause) (i32.const 20)))`,
+    );
+    await app.patcher.apply(patch);
+    app.log();
+    const late = new WebAssembly.Instance(app.module, imports);
+    const call = late.exports['answer'] as () => number;
+    const seen: number[] = [];
+    onPause(() => {
+      app.patcher.beginRevert('s');
+      app.patcher.pump(10_000);
+      app.patcher.adopt(late, app.module, imports);
+      seen.push(call());
+      app.patcher.beginApply(patch);
+      app.patcher.pump(10_000);
+      seen.push(call());
+    });
+    app.exports['slow']();
+    expect(seen).toEqual([1, 2]);
+    expect(app.log()).toEqual([
+      'revert s: initializing',
+      'revert s: starting',
+      'instance 2 born',
+      'revert s: reversing',
+      'instance 2 -> universe 3',
+      'apply s: completing',
+      'apply s: complete',
+    ]);
+  });
+
   test('switch one by one, a thousand of them, without one long turn', async () => {
     const app = await story(answer, host().imports);
     const all = await Promise.all(Array.from({ length: 1000 }, () => app.another()));
@@ -337,14 +376,25 @@ describe('instances', () => {
     expect(app.exports['answer']()).toBe(2);
   });
 
+  test('the last one leaves, then the last patch: the program goes with it', async () => {
+    const app = await story(answer, host().imports);
+    await app.patcher.apply(await app.patch('two', 'answer', returning('answer', 2)));
+    app.patcher.release(app.instance);
+    expect(app.patcher.statusNow().programs).toMatchObject([{ instances: [], patches: [{ name: 'two' }] }]);
+    await app.patcher.revert('two');
+    expect(app.patcher.statusNow().programs).toEqual([]);
+  });
+
   // - many programs with one instance each, one of them patched; nobody holds the instances
   // - programs go with their instances; the patched one stays, for instances to come
   test('the last one takes its program along, unless that has patches', async () => {
     const patcher = new Patcher();
+    const held: WebAssembly.Instance[] = []; // until the patch is on
     const make = async (name: string, value: number): Promise<Uint8Array<ArrayBuffer>> => {
       const text = `(module (func $answer (export "answer") (result i32) (i32.const ${value})))`;
       const { bytes } = await prepare(wat(text), { slots: 'all' });
-      await instantiate(bytes, {}, { name, patcher });
+      const { instance } = await instantiate(bytes, {}, { name, patcher });
+      held.push(instance);
       return bytes;
     };
     const target = await make('patched', 0);
@@ -356,6 +406,7 @@ describe('instances', () => {
       name: 'fix',
     });
     await patcher.apply(bytes);
+    held.length = 0;
     const names = (): string[] => patcher.statusNow().programs.map((p) => p.name);
     await expect
       .poll(
