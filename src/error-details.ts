@@ -91,12 +91,14 @@ export interface ErrorDetailsByCode {
     total: number;
     deadlineMs: number;
     functions: readonly string[];
+    /** Where the instances could not even be looked at. */
+    reason?: string;
   };
   WGRAFT_ERR_TRANSITION_CONFLICTS: {
     program: string;
     patch: string;
     attempts: number;
-    conflicts: readonly { instance: number; functions: readonly string[] }[];
+    conflicts: readonly { instance: number; functions: readonly string[]; thread?: number }[];
   };
   WGRAFT_ERR_FORCE_UNCONFIRMED: { program: string; blocking: number };
   WGRAFT_ERR_NO_TRANSITION: Record<string, never>;

@@ -18,7 +18,7 @@ import type {
   TransitionResult,
   VerifyReport,
 } from './operations.ts';
-import { type PatchRecord, Program, programId } from './program.ts';
+import { type Heritage, type PatchRecord, Program, programId } from './program.ts';
 import {
   describeBlocking,
   describePatch,
@@ -120,6 +120,24 @@ export class Patcher implements Operations {
     known.safePoint = known.textAt(nameAt);
     this.pump();
     known.safePoint = undefined;
+  }
+
+  /** Does it have this program, by its build id? One without instances and patches is forgotten. */
+  knows(buildId: string): boolean {
+    return this.#programs.has(buildId);
+  }
+
+  /**
+   * Takes in a program before its first instance here, with what it has in other threads: its instances are born with that.
+   * @throws what `verify` throws
+   */
+  inherit(module: WebAssembly.Module, heritage: Heritage): void {
+    if (this.#programs.has(programId(module))) return;
+    const program = this.#programOf(module, heritage.name);
+    program.universe = heritage.universe;
+    program.forced = heritage.forced;
+    program.places.merge(heritage.places);
+    program.stack = heritage.patches.map((bytes) => ({ patch: loadPatch(bytes), state: 'applied' }));
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {
@@ -279,19 +297,23 @@ export class Patcher implements Operations {
   }
 
   async apply(bytes: Uint8Array, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginApply(bytes, options), 'apply', options);
+    return this.wait(this.beginApply(bytes, options), 'apply', options);
   }
 
   async revert(patch?: string, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginRevert(patch, options), 'revert', options);
+    return this.wait(this.beginRevert(patch, options), 'revert', options);
   }
 
   async force(options: TransitionOptions = {}): Promise<TransitionResult> {
     const transition = this.beginForce();
-    return this.#wait(transition, transition.direction, options);
+    return this.wait(transition, transition.direction, options);
   }
 
-  async #wait(
+  /**
+   * Waits, as `options` say, for a transition that was begun in `direction`.
+   * @throws WGRAFT_ERR_TRANSITION_STALLED, and the transition's `failure`
+   */
+  async wait(
     transition: Transition,
     direction: 'apply' | 'revert',
     { wait = true, timeoutMs = defaultTimeoutMs }: TransitionOptions,
