@@ -111,6 +111,7 @@ export interface ErrorDetailsByCode {
     version: number | undefined;
     installed: number;
   };
+  WGRAFT_ERR_GROUP_FULL: { limit: number };
   WGRAFT_ERR_INSTANCE_ACTIVE: { program: string; instance: number; functions: readonly string[] };
   // --- the control socket ---
   WGRAFT_ERR_CONTROL_NAME: { name: string };

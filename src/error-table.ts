@@ -317,6 +317,11 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     hint: 'apply a patch that knows this state in the same or a later version, or revert what is on first',
     exit: 'notPatchable',
   },
+  WGRAFT_ERR_GROUP_FULL: {
+    message: (d) => `the group has ${d.limit} threads already`,
+    hint: 'give it room for more: new ThreadGroup({ maxThreads })',
+    exit: 'failed',
+  },
   WGRAFT_ERR_INSTANCE_ACTIVE: {
     message: (d) =>
       `instance ${d.instance} of "${d.program}" still runs ${d.functions.join(', ') || 'something'}`,

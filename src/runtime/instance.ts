@@ -211,6 +211,10 @@ export class Instance {
     return memory instanceof WebAssembly.Memory && memory.buffer instanceof SharedArrayBuffer;
   }
 
+  get hasTable(): boolean {
+    return this.slots.reserved('table', 0) instanceof WebAssembly.Table;
+  }
+
   /** The program's table 0, where function addresses point. @throws RangeError */
   get table(): WebAssembly.Table {
     const table = this.slots.reserved('table', 0);

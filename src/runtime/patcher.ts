@@ -18,6 +18,7 @@ import type {
   TransitionResult,
   VerifyReport,
 } from './operations.ts';
+import type { PlacesJson } from './places.ts';
 import { type Heritage, type PatchRecord, Program, programId } from './program.ts';
 import {
   describeBlocking,
@@ -129,15 +130,21 @@ export class Patcher implements Operations {
 
   /**
    * Takes in a program before its first instance here, with what it has in other threads: its instances are born with that.
-   * @throws what `verify` throws
+   * @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_NOT_A_PATCH
    */
-  inherit(module: WebAssembly.Module, heritage: Heritage): void {
+  introduce(module: WebAssembly.Module, name?: string, heritage?: Heritage): void {
     if (this.#programs.has(programId(module))) return;
-    const program = this.#programOf(module, heritage.name);
+    const program = this.#programOf(module, heritage?.name ?? name);
+    if (heritage === undefined) return;
     program.universe = heritage.universe;
     program.forced = heritage.forced;
     program.places.merge(heritage.places);
     program.stack = heritage.patches.map((bytes) => ({ patch: loadPatch(bytes), state: 'applied' }));
+  }
+
+  /** Where patches have their data and functions in other threads. */
+  learnPlaces(buildId: string, places: PlacesJson): void {
+    this.#programs.get(buildId)?.places.merge(places);
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {

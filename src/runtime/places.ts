@@ -23,7 +23,7 @@ export interface PlacesJson {
 export class Places {
   readonly #patches = new Map<string, Place>();
   /** Program functions whose address a patch asked for, and their entry in table 0. */
-  readonly functions = new Map<FuncIndex, number>();
+  readonly functions: Map<FuncIndex, number> = new Map<FuncIndex, number>();
 
   /** @param id the patch's */
   of(id: string): Place {

@@ -3,13 +3,13 @@
 // A program that goes to sleep is always looked at; one that calls all the time now and then.
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { type ErrorJson, WgraftError } from '../../errors.ts';
 import {
   describeTransition,
   type Patcher,
   type Transition,
   type TransitionOptions,
 } from '../../runtime/index.ts';
+import { asJson } from '../as-json.ts';
 import type { Bell } from '../bell.ts';
 import { LookBudget } from '../look-budget.ts';
 import type { Mirror, Report, Request } from './protocol.ts';
@@ -143,10 +143,4 @@ export class Visits {
   #report(report: Report): void {
     this.#port.postMessage(report);
   }
-}
-
-export function asJson(cause: unknown): ErrorJson {
-  if (WgraftError.is(cause)) return cause.toJSON();
-  const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-  return new WgraftError('WGRAFT_ERR_INTERNAL', { what }).toJSON();
 }
