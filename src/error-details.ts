@@ -91,12 +91,14 @@ export interface ErrorDetailsByCode {
     total: number;
     deadlineMs: number;
     functions: readonly string[];
+    /** Where the instances could not even be looked at. */
+    reason?: string;
   };
   WGRAFT_ERR_TRANSITION_CONFLICTS: {
     program: string;
     patch: string;
     attempts: number;
-    conflicts: readonly { instance: number; functions: readonly string[] }[];
+    conflicts: readonly { instance: number; functions: readonly string[]; thread?: number }[];
   };
   WGRAFT_ERR_FORCE_UNCONFIRMED: { program: string; blocking: number };
   WGRAFT_ERR_NO_TRANSITION: Record<string, never>;
@@ -109,6 +111,7 @@ export interface ErrorDetailsByCode {
     version: number | undefined;
     installed: number;
   };
+  WGRAFT_ERR_GROUP_FULL: { limit: number };
   WGRAFT_ERR_INSTANCE_ACTIVE: { program: string; instance: number; functions: readonly string[] };
   // --- the control socket ---
   WGRAFT_ERR_CONTROL_NAME: { name: string };

@@ -272,7 +272,8 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
   WGRAFT_ERR_TRANSITION_EXPIRED: {
     message: (d) =>
       `patch "${d.patch}" was taken back: after ${(d.deadlineMs / 1000).toFixed(1)}s ${d.total - d.done} of ${d.total} instances ` +
-      `still ran ${d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', ')}`,
+      `still ran ${d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', ')}` +
+      (d.reason === undefined ? '' : `: ${d.reason}`),
     hint: 'give it more time with --deadline (0: for ever), or complete it with `wgraft force` while it runs',
     exit: 'stalled',
   },
@@ -282,7 +283,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
       d.conflicts
         .map(
           (c) =>
-            `instance ${c.instance} ran ${c.functions.length === 0 ? 'something' : c.functions.join(', ')}`,
+            `instance ${c.instance}${c.thread === undefined ? '' : ` of thread ${c.thread}`} ran ${c.functions.length === 0 ? 'something' : c.functions.join(', ')}`,
         )
         .join('; '),
     hint: 'nothing was changed; a model that switches one instance after another (hybrid) waits for each by itself',
@@ -315,6 +316,11 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
       `there, and ${d.version === undefined ? 'the patch, which is cumulative, does not know it' : `version ${d.version} in the patch`}`,
     hint: 'apply a patch that knows this state in the same or a later version, or revert what is on first',
     exit: 'notPatchable',
+  },
+  WGRAFT_ERR_GROUP_FULL: {
+    message: (d) => `the group has ${d.limit} threads already`,
+    hint: 'give it room for more: new ThreadGroup({ maxThreads })',
+    exit: 'failed',
   },
   WGRAFT_ERR_INSTANCE_ACTIVE: {
     message: (d) =>

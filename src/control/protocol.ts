@@ -61,6 +61,7 @@ const options = {
   retryMs: v.exactOptional(v.pipe(number, v.minValue(0))),
 };
 const patch = v.object({ patch: text });
+const thread = { thread: v.exactOptional(count) };
 
 type Schema<T> = v.GenericSchema<unknown, T>;
 
@@ -105,7 +106,7 @@ const program = v.object({
   buildId: text,
   slots: count,
   universe: count,
-  instances: v.array(v.object({ id: count, state: v.picklist([-1, 0, 1]) })),
+  instances: v.array(v.object({ id: count, state: v.picklist([-1, 0, 1]), ...thread })),
   forced: v.boolean(),
   patches: v.array(
     v.object({
@@ -144,6 +145,8 @@ const blocking: Schema<readonly Blocking[]> = v.array(
   v.object({
     program: text,
     instance: count,
+    ...thread,
+    busyMs: v.exactOptional(number),
     blockedMs: number,
     state: v.picklist(['running', 'suspended', 'unwound', 'unseen', 'no-safe-point']),
     functions: texts,
@@ -172,6 +175,7 @@ const event: Schema<PatcherEvent> = v.variant('type', [
     type: v.literal('instance'),
     program: text,
     instance: count,
+    ...thread,
     change: v.picklist(['born', 'gone']),
   }),
   v.object({
@@ -196,6 +200,7 @@ const event: Schema<PatcherEvent> = v.variant('type', [
     program: text,
     patch: text,
     instance: count,
+    ...thread,
     callback: v.picklist(['prePatch', 'postPatch', 'preUnpatch', 'postUnpatch']),
     outcome: v.picklist(['done', 'refused', 'trapped']),
     reason: v.exactOptional(text),
@@ -204,6 +209,7 @@ const event: Schema<PatcherEvent> = v.variant('type', [
     type: v.literal('migrated'),
     program: text,
     instance: count,
+    ...thread,
     universe: count,
     safePoint: v.exactOptional(text),
   }),

@@ -8,8 +8,9 @@
 
 import { WgraftError } from '../errors.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
+import { changeOf } from './change.ts';
 import { ruleOf } from './consistency.ts';
-import { changeOf, type Instance } from './instance.ts';
+import type { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { Transition } from './transition.ts';

@@ -8,7 +8,11 @@
 //   leave nothing | immediate (Erlang)                    |
 //   safe point    | safe-point (Kitsune)                  |
 
+import { WgraftError } from '../errors.ts';
 import type { ConsistencyModel } from '../patch/index.ts';
+import { canSeeFrames } from './activeness.ts';
+import type { LoadedPatch } from './loaded-patch.ts';
+import type { Program } from './program.ts';
 
 export interface Rule {
   /** What no activation may be in: the changed functions, any function of the kernel, nothing; or the program says when. */
@@ -32,4 +36,15 @@ export const defaultModel: ConsistencyModel = 'hybrid';
 
 export function ruleOf(model: ConsistencyModel): Rule {
   return rules[model];
+}
+
+/** A model that does not fall back needs stacks that it can trust. @throws WGRAFT_ERR_MODEL_UNSUPPORTED */
+export function refuseUntrusted(program: Program, patch: LoadedPatch, model: ConsistencyModel): void {
+  if (ruleOf(model).fallsBack) return;
+  const refuse = (reason: string): never => {
+    throw new WgraftError('WGRAFT_ERR_MODEL_UNSUPPORTED', { model, program: program.name, reason });
+  };
+  if (!canSeeFrames()) refuse('this engine does not show what is on the stack');
+  if (program.map.tryBlocks || patch.tryBlocks)
+    refuse('its code has try blocks, and the engine does not show all functions that are active in them');
 }

@@ -23,6 +23,11 @@ export class Events {
   emit(event: PatcherEvent): void {
     const channel = channels[event.type];
     if (channel.hasSubscribers) channel.publish(event);
+    this.tell(event);
+  }
+
+  /** Tells those who subscribed here, and publishes nothing. Never throws. */
+  tell(event: PatcherEvent): void {
     for (const listener of this.#listeners) {
       try {
         listener(event);

@@ -2,10 +2,13 @@
 
 export { defaultModel } from './consistency.ts';
 export { Events } from './events.ts';
+export type { Instance } from './instance.ts';
 export { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 export * from './operations.ts';
 export { type AdoptOptions, type InstanceHandle, Patcher } from './patcher.ts';
+export type { PlacesJson } from './places.ts';
+export { type Heritage, type Program, programId } from './program.ts';
 export { describeTransition } from './report.ts';
 export type { ShadowCtor, ShadowDtor, ShadowVariables } from './shadow.ts';
 export type { Transition, TransitionState } from './transition.ts';
-export type { Conflict, Coordination } from './transition-settings.ts';
+export type { Agreement, Conflict, Coordination, Overview } from './transition-settings.ts';

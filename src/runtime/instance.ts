@@ -7,6 +7,7 @@ import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 import { canSeeFrames, type Frame, wasmFrames } from './activeness.ts';
 import { UnwoundStacks } from './asyncify.ts';
 import { type CallbackName, type CallbackOutcome, callBack, isCallbackDue } from './callbacks.ts';
+import type { Change } from './change.ts';
 import type { Rule } from './consistency.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { Program } from './program.ts';
@@ -25,19 +26,6 @@ export interface Activity {
   readonly functions: readonly string[];
   /** Outermost first. */
   readonly stack: readonly string[];
-}
-
-/** What a transition changes: the functions behind these slots, and everything of these patches (by id). */
-export interface Change {
-  readonly slots: ReadonlySet<SlotIndex>;
-  readonly patches: ReadonlySet<string>;
-}
-
-export function changeOf(patches: readonly LoadedPatch[]): Change {
-  return {
-    slots: new Set(patches.flatMap((p) => [...p.bySlot.keys()])),
-    patches: new Set(patches.map((p) => p.id)),
-  };
 }
 
 /** Makes the instance come by a migration point soon, where it sleeps. Must not throw. */
@@ -137,6 +125,12 @@ export class Instance {
     this.waiting = undefined;
   }
 
+  /** It cannot switch now. @returns false: it is not done. */
+  waitFor(activity: Activity): false {
+    this.waiting = { activity, since: this.waiting?.since ?? performance.now() };
+    return false;
+  }
+
   /** Is this callback of a patch that is staged here to be called: has its counterpart run? */
   isCallbackDue(patch: LoadedPatch, name: CallbackName): boolean {
     const staged = this.#staged.get(patch.id);
@@ -183,8 +177,17 @@ export class Instance {
     };
   }
 
+  /** What keeps `patch` from being staged here now: its callback may not run, or its memory not be asked for. */
+  stagingUnrest({ manifest }: LoadedPatch, change: Change, fresh: boolean): Activity | undefined {
+    const { memory, callbacks } = manifest;
+    if (memory?.allocator.kind === 'function' && this.#isAllocating(memory.allocator.index, fresh)) {
+      return { state: 'running', functions: [this.program.nameOf(memory.allocator.index)], stack: [] };
+    }
+    return callbacks?.prePatch === undefined ? undefined : this.unrest(change, fresh);
+  }
+
   /** Is the program's memory allocator itself on the stack? Then it must not be called again from here. */
-  isAllocating(allocator: FuncIndex, fresh: boolean): boolean {
+  #isAllocating(allocator: FuncIndex, fresh: boolean): boolean {
     if (fresh || !canSeeFrames()) return false;
     return wasmFrames().some(
       ({ instance, func }) =>
@@ -213,17 +216,35 @@ export class Instance {
     );
   }
 
-  /** Where a program function stands in the program's table 0; it is put at its end if it stands nowhere. */
-  addressOf(index: FuncIndex): number {
+  /** Other instances may be looking at the same data: see places.ts. */
+  get sharesMemory(): boolean {
+    const memory = this.slots.reserved('memory', 0);
+    return memory instanceof WebAssembly.Memory && memory.buffer instanceof SharedArrayBuffer;
+  }
+
+  get hasTable(): boolean {
+    return this.slots.reserved('table', 0) instanceof WebAssembly.Table;
+  }
+
+  /** The program's table 0, where function addresses point. @throws RangeError */
+  get table(): WebAssembly.Table {
+    const table = this.slots.reserved('table', 0);
+    if (table instanceof WebAssembly.Table) return table;
+    throw new RangeError('the program has no table for function addresses');
+  }
+
+  /**
+   * Where a program function stands in the program's table 0. If it stands nowhere, it is put at `free`, an entry that is kept
+   * for it in all instances that share their memory, or else at the table's end.
+   */
+  addressOf(index: FuncIndex, free?: number): number {
     const known = this.#addresses.get(index);
     if (known !== undefined) return known;
-    const table = this.slots.reserved('table', 0);
-    if (!(table instanceof WebAssembly.Table))
-      throw new RangeError('the program has no table for function addresses');
-    const wanted = this.slots.functionAt(index);
-    let address = 0;
-    while (address < table.length && table.get(address) !== wanted) address += 1;
-    if (address === table.length) table.grow(1, wanted);
+    const address = putFunction(this.table, this.slots.functionAt(index), {
+      place: free === undefined ? undefined : this.program.places.functions.get(index),
+      free,
+    });
+    if (free !== undefined) this.program.places.functions.set(index, address);
     this.#addresses.set(index, address);
     return address;
   }
@@ -267,6 +288,23 @@ export class Instance {
     });
     return [...this.#staged.values(), ...left];
   }
+}
+
+/** @param at `place`: where it is in other instances. */
+function putFunction(
+  table: WebAssembly.Table,
+  wanted: unknown,
+  { place, free }: { place: number | undefined; free: number | undefined },
+): number {
+  let address = place ?? 0;
+  if (place === undefined) while (address < table.length && table.get(address) !== wanted) address += 1;
+  if (place === undefined && address === table.length) address = free ?? table.length;
+  if (address >= table.length) table.grow(address + 1 - table.length);
+  const there: unknown = table.get(address);
+  if (there !== null && there !== wanted)
+    throw new RangeError(`entry ${address} of its table is not free, where other instances have a function`);
+  table.set(address, wanted);
+  return address;
 }
 
 const textLimitBytes = 64;

@@ -1,7 +1,7 @@
 // The instances that a transition takes through one of its states: those in line, and those that are through. It holds none of
 // them: an instance that is collected is out of it.
 
-import type { Activity, Instance } from './instance.ts';
+import type { Instance } from './instance.ts';
 
 export class Line {
   #inLine: Set<WeakRef<Instance>>;
@@ -85,12 +85,6 @@ export class Line {
     this.#inLine.delete(instance.ref);
     this.#through.delete(instance.ref);
   }
-}
-
-/** @returns false: it is not done. */
-export function wait(instance: Instance, activity: Activity): false {
-  instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
-  return false;
 }
 
 function live(refs: Iterable<WeakRef<Instance>>): Instance[] {

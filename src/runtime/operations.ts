@@ -30,8 +30,11 @@ export interface TransitionStatus {
 }
 
 export interface InstanceStatus {
+  /** Its number in its thread. */
   readonly id: number;
   readonly state: PatchState;
+  /** Node's `threadId`, where a group of threads is asked. */
+  readonly thread?: number;
 }
 
 export interface ProgramStatus {
@@ -60,6 +63,7 @@ export interface Status {
 export interface Blocking {
   readonly program: string;
   readonly instance: number;
+  readonly thread?: number;
   readonly blockedMs: number;
   /** Where what blocks is: see Activity. */
   readonly state: 'running' | 'suspended' | 'unwound' | 'unseen' | 'no-safe-point';
@@ -67,6 +71,8 @@ export interface Blocking {
   readonly functions: readonly string[];
   /** The instance's wasm stack, outermost first; empty where it cannot be seen. */
   readonly stack: readonly string[];
+  /** There where its thread has made no host call for so long that it cannot be looked at, ms. */
+  readonly busyMs?: number;
 }
 
 export interface TransitionResult {
@@ -108,6 +114,7 @@ export type PatcherEvent =
       readonly type: 'instance';
       readonly program: string;
       readonly instance: number;
+      readonly thread?: number;
       readonly change: 'born' | 'gone';
     }
   | {
@@ -134,6 +141,7 @@ export type PatcherEvent =
       readonly program: string;
       readonly patch: string;
       readonly instance: number;
+      readonly thread?: number;
       readonly callback: CallbackName;
       readonly outcome: 'done' | 'refused' | 'trapped';
       readonly reason?: string;
@@ -142,6 +150,7 @@ export type PatcherEvent =
       readonly type: 'migrated';
       readonly program: string;
       readonly instance: number;
+      readonly thread?: number;
       readonly universe: number;
       /** Name of the safe point that it was at. */
       readonly safePoint?: string;

@@ -2,10 +2,8 @@
 // is synchronous, so that it can also run at a host call of a program that never returns; the Operations wrap it in promises.
 
 import { WgraftError } from '../errors.ts';
-import type { ConsistencyModel } from '../patch/index.ts';
-import { canSeeFrames } from './activeness.ts';
 import { beBorn, leave } from './birth.ts';
-import { defaultModel, ruleOf } from './consistency.ts';
+import { defaultModel, refuseUntrusted } from './consistency.ts';
 import { Events } from './events.ts';
 import type { Instance, Wake } from './instance.ts';
 import { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
@@ -18,7 +16,8 @@ import type {
   TransitionResult,
   VerifyReport,
 } from './operations.ts';
-import { type PatchRecord, Program, programId } from './program.ts';
+import type { PlacesJson } from './places.ts';
+import { type Heritage, type PatchRecord, Program, programId } from './program.ts';
 import {
   describeBlocking,
   describePatch,
@@ -121,6 +120,30 @@ export class Patcher implements Operations {
     this.#transitions.get(known.program)?.visit(known);
     this.pump();
     known.safePoint = undefined;
+  }
+
+  /** Does it have this program, by its build id? One without instances and patches is forgotten. */
+  knows(buildId: string): boolean {
+    return this.#programs.has(buildId);
+  }
+
+  /**
+   * Takes in a program before its first instance here, with what it has in other threads: its instances are born with that.
+   * @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_NOT_A_PATCH
+   */
+  introduce(module: WebAssembly.Module, name?: string, heritage?: Heritage): void {
+    if (this.#programs.has(programId(module))) return;
+    const program = this.#programOf(module, heritage?.name ?? name);
+    if (heritage === undefined) return;
+    program.universe = heritage.universe;
+    program.forced = heritage.forced;
+    program.places.merge(heritage.places);
+    program.stack = heritage.patches.map((bytes) => ({ patch: loadPatch(bytes), state: 'applied' }));
+  }
+
+  /** Where patches have their data and functions in other threads. */
+  learnPlaces(buildId: string, places: PlacesJson): void {
+    this.#programs.get(buildId)?.places.merge(places);
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {
@@ -289,19 +312,23 @@ export class Patcher implements Operations {
   }
 
   async apply(bytes: Uint8Array, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginApply(bytes, options), 'apply', options);
+    return this.wait(this.beginApply(bytes, options), 'apply', options);
   }
 
   async revert(patch?: string, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginRevert(patch, options), 'revert', options);
+    return this.wait(this.beginRevert(patch, options), 'revert', options);
   }
 
   async force(options: TransitionOptions = {}): Promise<TransitionResult> {
     const transition = this.beginForce();
-    return this.#wait(transition, transition.direction, options);
+    return this.wait(transition, transition.direction, options);
   }
 
-  async #wait(
+  /**
+   * Waits, as `options` say, for a transition that was begun in `direction`.
+   * @throws WGRAFT_ERR_TRANSITION_STALLED, and the transition's `failure`
+   */
+  async wait(
     transition: Transition,
     direction: 'apply' | 'revert',
     { wait = true, timeoutMs = defaultTimeoutMs }: TransitionOptions,
@@ -360,15 +387,4 @@ function handleOf(instance: Instance): InstanceHandle {
       return instance.universe;
     },
   };
-}
-
-/** A model that does not fall back needs stacks that it can trust. @throws WGRAFT_ERR_MODEL_UNSUPPORTED */
-function refuseUntrusted(program: Program, patch: LoadedPatch, model: ConsistencyModel): void {
-  if (ruleOf(model).fallsBack) return;
-  const refuse = (reason: string): never => {
-    throw new WgraftError('WGRAFT_ERR_MODEL_UNSUPPORTED', { model, program: program.name, reason });
-  };
-  if (!canSeeFrames()) refuse('this engine does not show what is on the stack');
-  if (program.map.tryBlocks || patch.tryBlocks)
-    refuse('its code has try blocks, and the engine does not show all functions that are active in them');
 }

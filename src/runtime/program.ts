@@ -12,11 +12,22 @@ import { buildIdSection, type FuncIndex, Reader } from '../wasm/index.ts';
 import { Instance, type Wake } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatchStatus } from './operations.ts';
+import { Places, type PlacesJson } from './places.ts';
 
 /** A patch on a program. Its state moves applying -> applied -> reverting -> (gone), and back on a reversal. */
 export interface PatchRecord {
   readonly patch: LoadedPatch;
   state: PatchStatus['state'];
+}
+
+/** What a program has: enough for another thread to have it too. */
+export interface Heritage {
+  readonly name: string;
+  readonly universe: number;
+  readonly forced: boolean;
+  /** The files of the patches that are on, bottom first. */
+  readonly patches: readonly Uint8Array[];
+  readonly places: PlacesJson;
 }
 
 export class Program {
@@ -29,6 +40,9 @@ export class Program {
   stack: PatchRecord[] = [];
   /** A transition was forced: whatever this program does from then on is nobody's promise. */
   forced = false;
+
+  /** Only where its instances share their memory. */
+  readonly places: Places = new Places();
 
   readonly #module: WebAssembly.Module;
   readonly #instances = new Set<WeakRef<Instance>>();
@@ -63,10 +77,11 @@ export class Program {
     return patches.slice(Math.max(bottom, 0));
   }
 
-  /** For a transition that begins or turns round. */
-  nextUniverse(): { readonly from: number; readonly to: number } {
-    this.universe += 1;
-    return { from: this.universe - 1, to: this.universe };
+  /** @param number the universe's, where other threads have it already. */
+  nextUniverse(number: number = this.universe + 1): { readonly from: number; readonly to: number } {
+    const from = this.universe;
+    this.universe = number;
+    return { from, to: number };
   }
 
   add(instance: WebAssembly.Instance, imports: WebAssembly.Imports, id: number, wake?: Wake): Instance {

@@ -40,7 +40,7 @@ export function describeProgram(program: Program, transition: Transition | undef
       model: transition.model,
       phase: phaseOf(transition),
       runningMs: performance.now() - transition.startedAt,
-      instances: transition.progress,
+      instances: progressOf(transition),
     },
   };
 }
@@ -65,7 +65,7 @@ export function describeTransition(transition: Transition, direction: 'apply' | 
     direction,
     complete: isAsWanted(transition, direction),
     universe: transition.universe,
-    instances: transition.progress,
+    instances: progressOf(transition),
     elapsedMs: performance.now() - transition.startedAt,
   };
 }
@@ -77,11 +77,13 @@ function isAsWanted({ state, direction }: Transition, wanted: 'apply' | 'revert'
 }
 
 export function stalledError(transition: Transition): WgraftError {
-  const functions = new Set(transition.blocking.flatMap((i) => i.waiting?.activity.functions ?? []));
   return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', {
     program: transition.program.name,
     patch: transition.record.patch.manifest.name,
-    ...transition.progress,
-    functions: [...functions],
+    ...transition.overview,
   });
+}
+
+function progressOf({ overview: { done, total } }: Transition): { done: number; total: number } {
+  return { done, total };
 }

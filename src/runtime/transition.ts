@@ -17,13 +17,14 @@
 import { WgraftError } from '../errors.ts';
 import type { ConsistencyModel } from '../patch/index.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
+import { type Change, changeOf } from './change.ts';
 import { type Rule, ruleOf } from './consistency.ts';
-import { type Activity, type Change, changeOf, type Instance } from './instance.ts';
-import { Line, wait } from './line.ts';
+import type { Activity, Instance } from './instance.ts';
+import { Line } from './line.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { PatchRecord, Program } from './program.ts';
-import type { Coordination, TransitionSettings } from './transition-settings.ts';
+import type { Coordination, Overview, TransitionSettings } from './transition-settings.ts';
 
 type Direction = 'apply' | 'revert';
 
@@ -83,7 +84,7 @@ export class Transition {
     this.record = record;
     this.direction = direction;
     this.model = settings.model;
-    this.universe = program.nextUniverse();
+    this.universe = program.nextUniverse(coordination?.universe);
     this.#settings = settings;
     this.#rule = ruleOf(settings.model);
     this.#emit = emit;
@@ -109,9 +110,16 @@ export class Transition {
     return this.state === 'complete' || this.state === 'cancelled';
   }
 
-  get progress(): { done: number; total: number } {
+  /** It takes the patch off, or undoes what was done to put it on. */
+  get takesOff(): boolean {
+    return this.#cancelled || this.direction === 'revert';
+  }
+
+  get overview(): Overview {
     const total = this.#line.all.length;
-    return { done: this.over && !this.#cancelled ? total : total - this.pending.length, total };
+    const done = this.over && !this.#cancelled ? total : total - this.pending.length;
+    const functions = new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []));
+    return this.#coordination?.overview?.() ?? { done, total, functions: [...functions] };
   }
 
   /** The instances that have not switched yet. */
@@ -181,13 +189,13 @@ export class Transition {
     this.record.state = this.direction === 'apply' ? 'applying' : 'reverting';
     this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
     if (this.state === 'committing') {
-      this.universe = this.program.nextUniverse();
+      this.universe = this.program.nextUniverse(this.#coordination?.universe);
       this.#line.turn();
     } else if (this.state === 'preparing') {
       this.state = 'finishing'; // nothing has switched: what pre_unpatch undid is done again
       this.#line.restart();
     } else {
-      this.universe = this.program.nextUniverse();
+      this.universe = this.program.nextUniverse(this.#coordination?.universe);
       this.state = 'preparing';
       this.#line.restart();
     }
@@ -199,6 +207,13 @@ export class Transition {
     this.#forced = true;
     this.program.forced = true;
     this.#step('forced');
+  }
+
+  /** Reverses by itself, and says why in the end. */
+  giveUp(cause: unknown): void {
+    if (this.over || this.failure !== undefined) return;
+    this.failure = cause;
+    this.reverse();
   }
 
   /** One look at the instances that are left in this state. */
@@ -213,13 +228,14 @@ export class Transition {
           ? this.#commitAll(fresh)
           : this.#line.pass(deadline, (instance) => this.#commitOne(instance, fresh));
       default:
-        return this.#callBackAll(this.#takesOff ? 'postUnpatch' : 'postPatch', deadline, fresh);
+        return this.#callBackAll(this.takesOff ? 'postUnpatch' : 'postPatch', deadline, fresh);
     }
   }
 
   /** Goes on to the next state. @returns false where others have to come so far first */
   #next(): boolean {
     if (this.state === 'finishing') {
+      if (this.#coordination?.mayEnter('complete') === false) return false;
       this.#end();
       return true;
     }
@@ -234,15 +250,12 @@ export class Transition {
     return true;
   }
 
-  get #takesOff(): boolean {
-    return this.#cancelled || this.direction === 'revert';
-  }
-
   #stage(instance: Instance, fresh: boolean): boolean {
     const { patch } = this.record;
-    const unrest = this.#stagingUnrest(instance, fresh);
-    if (unrest !== undefined) return wait(instance, unrest);
+    const unrest = instance.stagingUnrest(patch, this.#change, fresh);
+    if (unrest !== undefined) return instance.waitFor(unrest);
     try {
+      if (this.#coordination?.stage(instance, patch.id) === false) return false;
       instance.stage(patch);
     } catch (cause) {
       this.#cancel(cause);
@@ -257,18 +270,9 @@ export class Transition {
     return false;
   }
 
-  #stagingUnrest(instance: Instance, fresh: boolean): Activity | undefined {
-    const { memory, callbacks } = this.record.patch.manifest;
-    if (memory?.allocator.kind === 'function' && instance.isAllocating(memory.allocator.index, fresh)) {
-      const functions = [instance.program.nameOf(memory.allocator.index)];
-      return { state: 'running', functions, stack: [] };
-    }
-    return callbacks?.prePatch === undefined ? undefined : instance.unrest(this.#change, fresh);
-  }
-
   #commitOne(instance: Instance, fresh: boolean): boolean {
     const activity = this.#activity(instance, fresh);
-    if (activity !== undefined) return wait(instance, activity);
+    if (activity !== undefined) return instance.waitFor(activity);
     this.#commit(instance);
     return true;
   }
@@ -277,13 +281,15 @@ export class Transition {
   #commitAll(fresh: boolean): boolean {
     if (performance.now() < this.#nextAttempt) return false;
     const all = this.#line.inLine;
-    const conflicts = all.flatMap((instance) => {
+    const own = all.flatMap((instance) => {
       const activity = this.#activity(instance, fresh);
       if (activity === undefined) return [];
-      wait(instance, activity);
+      instance.waitFor(activity);
       return [{ instance: instance.id, functions: activity.functions }];
     });
-    if (this.#coordination?.agree(conflicts) ?? conflicts.length === 0) {
+    const agreed = this.#coordination?.agree(own) ?? (own.length === 0 ? 'switch' : own);
+    if (agreed === 'wait') return false;
+    if (agreed === 'switch') {
       for (const instance of all) this.#commit(instance);
       this.#line.clear();
       return false;
@@ -292,8 +298,8 @@ export class Transition {
     this.#nextAttempt = performance.now() + this.#settings.retryMs;
     if (this.#attempts < attemptLimit || this.failure !== undefined) return false; // the way back has no limit
     const names = { program: this.program.name, patch: this.record.patch.manifest.name };
-    const details = { ...names, attempts: attemptLimit, conflicts };
-    this.#giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_CONFLICTS', details));
+    const details = { ...names, attempts: attemptLimit, conflicts: agreed };
+    this.giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_CONFLICTS', details));
     return false;
   }
 
@@ -319,7 +325,7 @@ export class Transition {
       if (!instance.isCallbackDue(patch, name)) return true;
       const isThere = patch.manifest.callbacks?.[name] !== undefined;
       const unrest = isThere && !this.#forced ? instance.unrest(this.#change, fresh) : undefined;
-      if (unrest !== undefined) return wait(instance, unrest);
+      if (unrest !== undefined) return instance.waitFor(unrest);
       instance.waiting = undefined;
       this.#callBack(instance, name);
       return true;
@@ -338,17 +344,10 @@ export class Transition {
     if (!waits || this.#expired || this.#forced || performance.now() < this.startedAt + deadlineMs) return;
     this.#expired = true;
     if (this.#cancelled || this.failure !== undefined) return;
-    const functions = new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []));
     const names = { program: this.program.name, patch: this.record.patch.manifest.name };
-    const details = { ...names, ...this.progress, deadlineMs, functions: [...functions] };
+    const details = { ...names, ...this.overview, deadlineMs };
     this.#step('expired');
-    this.#giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_EXPIRED', details));
-  }
-
-  /** Reverses by itself, and says why in the end. */
-  #giveUp(cause: WgraftError): void {
-    this.failure = cause;
-    this.reverse();
+    this.giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_EXPIRED', details));
   }
 
   /** Before the first commit: nothing was switched. What pre_patch did is undone, and the record taken off. */
@@ -359,7 +358,7 @@ export class Transition {
     this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
     this.state = 'finishing';
     this.#line.restart();
-    if (this.record.patch.manifest.callbacks === undefined) this.#end();
+    if (this.record.patch.manifest.callbacks === undefined && this.#coordination === undefined) this.#end();
   }
 
   #wakeSleepers(): void {
@@ -372,7 +371,7 @@ export class Transition {
   }
 
   #end(): void {
-    if (this.#takesOff) this.#forget([this.record]);
+    if (this.takesOff) this.#forget([this.record]);
     else {
       this.record.state = 'applied';
       this.#forget(this.#replaced);
@@ -386,7 +385,10 @@ export class Transition {
   #forget(records: readonly PatchRecord[]): void {
     if (records.length === 0) return;
     this.program.stack = this.program.stack.filter((r) => !records.includes(r));
-    for (const instance of this.#line.all) for (const { patch } of records) instance.unstage(patch);
+    for (const { patch } of records) {
+      for (const instance of this.#line.all) instance.unstage(patch);
+      this.program.places.of(patch.id).hasData = false;
+    }
   }
 
   #step(step: Extract<PatcherEvent, { type: 'transition' }>['step']): void {

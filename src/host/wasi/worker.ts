@@ -5,19 +5,20 @@ import { fstatSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { WgraftError } from '../../errors.ts';
 import { Patcher } from '../../runtime/index.ts';
+import { asJson } from '../as-json.ts';
+import { Bell } from '../bell.ts';
+import { type HostFunctions, withMigrationPoints } from '../migration-points.ts';
 import { withSafePoints } from '../safe-point.ts';
+import { Sleeper } from '../sleeper.ts';
 import { GuestMemory, wasiModule } from './abi.ts';
-import { Bell } from './bell.ts';
 import { missingImports, refuseNonCommand } from './command.ts';
-import { type HostFunctions, withMigrationPoints } from './migration-points.ts';
 import { loadWasi } from './node-wasi.ts';
 import { servePoll } from './poll.ts';
 import type { Report, WorkerInput } from './protocol.ts';
 import { Ring } from './ring.ts';
-import { Sleeper } from './sleeper.ts';
 import { Stdin, serveStdin } from './stdin.ts';
 import { serveStdout } from './stdout.ts';
-import { asJson, Visits } from './visits.ts';
+import { Visits } from './visits.ts';
 
 // Wasm traps are reported with their stack, which is of no use if cut short.
 Error.stackTraceLimit = 64;
