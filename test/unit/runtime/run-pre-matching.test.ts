@@ -1,9 +1,9 @@
 // Run-pre matching: a patch names the right build, and all the same one of its functions is not the one that runs. The build id
 // covers every byte, so only a forged or broken manifest comes this far; it is refused before anything is staged.
 
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { type Manifest, type Replacement, readPatch, writePatch } from '../../../src/patch/index.ts';
-import { story } from '../../support/story.ts';
+import { type Story, story } from '../../support/story.ts';
 import { wat } from '../../support/wat.ts';
 
 const kernel = `(module
@@ -22,14 +22,19 @@ const cases: readonly (readonly [
   ['slot', { index: 99 }, '0', 'none'],
 ];
 
+let app: Story;
+let honest: ReturnType<typeof readPatch>;
+beforeAll(async () => {
+  app = await story(kernel);
+  const text = '(module (func (export "one") (result i32) (i32.const 2)))';
+  honest = readPatch(await app.patch('two', 'one', text));
+});
+
 test.each(cases)(
   'another %s than that of the running function is refused: %j',
   async (what, lie, expected, found) => {
     const result = what === 'type' ? 'i64' : 'i32';
-    const app = await story(kernel);
-    const { manifest } = readPatch(
-      await app.patch('two', 'one', '(module (func (export "one") (result i32) (i32.const 2)))'),
-    );
+    const { manifest } = honest;
     const [replaced] = manifest.replaces;
     const forged: Manifest = { ...manifest, replaces: [{ ...replaced, ...lie } as Replacement] };
     const module = wat(
