@@ -7,13 +7,8 @@ import { errorCodes, WgraftError } from '../src/errors.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
-/** Codes of issue 4, whose tests are being written. */
-const owed: ReadonlySet<string> = new Set([
-  'WGRAFT_ERR_FORCE_UNCONFIRMED',
-  'WGRAFT_ERR_INSTANCE_ACTIVE',
-  'WGRAFT_ERR_PATCH_REFUSED',
-  'WGRAFT_ERR_STATE_INCOMPATIBLE',
-]);
+/** Codes of open issues, whose tests are being written. */
+const owed: ReadonlySet<string> = new Set(['WGRAFT_ERR_GROUP_FULL', 'WGRAFT_ERR_INSTANCE_ACTIVE']);
 
 test('every code stands in a test or in what a test compares with', () => {
   const texts = readdirSync(here, { recursive: true, encoding: 'utf8' })
