@@ -2,7 +2,7 @@
 // same; test/e2e/golden/live shows it.
 
 import { expect, test } from 'vitest';
-import { pausing, returning, type Story, story } from '../support/story.ts';
+import { pausing, returning, type Story, story } from '../support/quick-story.ts';
 
 const kernel = `(module
   (import "env" "pause" (func $pause))
@@ -43,7 +43,7 @@ test('27: sysfs test', async () => {
   pause.act = () => {
     pause.act = () => {};
     app.patcher.beginApply(patch);
-    app.patcher.pump();
+    app.pump();
     expect(status()).toEqual([
       {
         ...program,
@@ -62,7 +62,7 @@ test('27: sysfs test', async () => {
     ]);
   };
   app.exports['answer']();
-  app.patcher.pump();
+  app.pump();
   expect(status()).toEqual([
     {
       ...program,
@@ -86,13 +86,13 @@ test('28: sysfs test object/patched', async () => {
   pause.act = () => {
     pause.act = () => {};
     app.patcher.beginApply(patch);
-    app.patcher.pump();
+    app.pump();
     seen.push(entries());
     app.patcher.release(target.instance);
     seen.push(entries());
   };
   app.exports['answer']();
-  app.patcher.pump();
+  app.pump();
   seen.push(entries());
   await app.another();
   seen.push(entries());

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { prepare } from '../../src/prepare/index.ts';
 import { Patcher } from '../../src/runtime/index.ts';
-import { pausing, returning, type Story, smooth, story } from '../support/story.ts';
+import { pausing, returning, type Story, smooth, story } from '../support/quick-story.ts';
 import { wat } from '../support/wat.ts';
 
 const kernel = `(module
