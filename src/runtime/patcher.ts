@@ -79,11 +79,13 @@ export class Patcher implements Operations {
     const known = this.#handles.get(instance);
     if (known !== undefined) return handleOf(known);
     const program = this.#programOf(module, options.name);
-    const added = program.add(instance, imports, this.#nextInstance++, options.wake);
+    let added: Instance | undefined;
     try {
+      added = program.add(instance, imports, this.#nextInstance++, options.wake);
       beBorn(added, this.#transitions.get(program), this.#emit);
     } catch (cause) {
-      program.remove(added.ref);
+      if (added !== undefined) program.remove(added.ref);
+      this.#forgetUnused(program);
       throw cause;
     }
     // The instance keeps its Instance alive and nothing else does: a program's instances can be collected.

@@ -1,7 +1,7 @@
 // libpulp's tests of taking patches off (cases 127-131): out of order, all at once, together with applying, and when that fails.
 
 import { describe, expect, test } from 'vitest';
-import { returning, type Story, smooth, story } from '../support/story.ts';
+import { returning, type Story, smooth, story } from '../support/quick-story.ts';
 
 const kernel = `(module
   (import "env" "memory" (memory 1))

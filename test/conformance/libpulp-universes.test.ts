@@ -2,7 +2,7 @@
 // apart any more (122 and 123, its two expected failures).
 
 import { describe, expect, test } from 'vitest';
-import { pausing, returning, smooth, story } from '../support/story.ts';
+import { pausing, returning, smooth, story } from '../support/quick-story.ts';
 
 describe('117: numserv, 118: numserv_bsymbolic', () => {
   /** `serve` calls $number directly, which is what -Bsymbolic makes of a call within a library. */
@@ -85,7 +85,7 @@ describe('122: blocked', () => {
     pause.act = () => {
       pause.act = () => {};
       app.patcher.beginApply(patch, { model: 'leave-kernel' });
-      app.patcher.pump();
+      app.pump();
       expect(app.states()).toEqual([0, 1]);
       expect(app.patcher.blockingNow()).toMatchObject([
         { instance: 1, functions: ['enter'], stack: ['enter'] },
@@ -166,7 +166,7 @@ describe('123: contract', () => {
     pause.act = () => {
       pause.act = () => {};
       app.patcher.beginApply(patch, { model, retryMs: 0 });
-      app.patcher.pump();
+      app.pump();
       expect(app.patcher.blockingNow()).toMatchObject([{ functions: ['fna'], stack: ['fna'] }]);
     };
     expect(app.exports['fna']()).toBe(12);
@@ -174,7 +174,7 @@ describe('123: contract', () => {
     pause.act = () => {
       pause.act = () => {};
       app.patcher.beginRevert('layout', { model, retryMs: 0 });
-      app.patcher.pump();
+      app.pump();
     };
     expect([app.exports['fnb'](), app.exports['fna']()]).toEqual([78, 56]);
     await expect.poll(() => app.states()).toEqual([-1]);
@@ -190,7 +190,7 @@ describe('123: contract', () => {
     pause.act = () => {
       pause.act = () => {};
       app.patcher.beginApply(patch, { model: 'immediate' });
-      app.patcher.pump();
+      app.pump();
     };
     expect(app.exports['fna']()).toBe(21);
   });
@@ -230,16 +230,16 @@ test('124: deadlock', async () => {
     const begin = (): void => {
       pause.act = () => {};
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.pump();
       expect(app.patcher.blockingNow()).toMatchObject([{ functions: ['malloc'] }]);
     };
     pause.act = begin;
     const mine = busy.exports['malloc'](16);
-    app.patcher.pump(1000);
+    app.pump();
     const text = busy.exports['text']();
     expect([mine, text >= mine + 16, app.states()]).toEqual([1024, true, [-1]]);
     app.patcher.beginRevert('text');
-    app.patcher.pump(1000);
+    app.pump();
     app.patcher.release(busy.instance);
   }
   expect(app.patches()).toEqual([]);
@@ -263,7 +263,7 @@ test('125: asunsafe_conversion', async () => {
     const isOn = app.patches().length > 0;
     let nested = 0;
     pause.act = () => {
-      pause.act = () => app.patcher.pump();
+      pause.act = () => app.pump();
       if (isOn) app.patcher.beginRevert('negative');
       else app.patcher.beginApply(patch);
       nested = app.exports['work'](i);
@@ -271,7 +271,7 @@ test('125: asunsafe_conversion', async () => {
     const outer = app.exports['work'](i);
     const pair = `${isOn ? 'on' : 'off'}: ${Math.sign(outer)} ${Math.sign(nested)}`;
     seen.set(pair, (seen.get(pair) ?? 0) + 1);
-    app.patcher.pump(1000);
+    app.pump();
   }
   expect(Object.fromEntries(seen)).toEqual({ 'off: 1 1': 500, 'on: -1 -1': 500 });
 });

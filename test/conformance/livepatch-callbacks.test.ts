@@ -184,7 +184,7 @@ test('13: multiple target modules', async () => {
   app.log();
   pause.act = () => {
     app.patcher.beginApply(p);
-    app.patcher.pump();
+    app.pump();
     arrive();
   };
   call(busy, 'busy');
@@ -276,13 +276,13 @@ describe('14: busy target module', () => {
     app.log();
     pause.act = () => {
       app.patcher.beginApply(p);
-      app.patcher.pump();
+      app.pump();
       expect(app.patcher.blockingNow()).toMatchObject([
         { instance: 2, state: 'running', functions: ['busy'] },
       ]);
       leave(arrive());
       app.patcher.beginRevert('p');
-      app.patcher.pump();
+      app.pump();
     };
     call(target, 'busy');
     expect([work(app.instance), work(target), app.patches()]).toEqual([1, 1, []]);

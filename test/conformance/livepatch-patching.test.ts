@@ -1,7 +1,7 @@
 // livepatch's test-livepatch.sh (cases 1, 2, 4, 5; case 3 is in livepatch-replace.test.ts): patches go on and come off, and the log is exactly what it should be.
 
 import { describe, expect, test } from 'vitest';
-import { returning, type Story, smooth, story } from '../support/story.ts';
+import { returning, type Story, smooth, story } from '../support/quick-story.ts';
 
 /** Two outputs, as /proc/cmdline and /proc/meminfo are. */
 const kernel = `(module

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { preparedExports } from '../../src/patch/index.ts';
 import { collected } from '../support/collected.ts';
-import { reserved, returning, type Story, smooth, story } from '../support/story.ts';
+import { reserved, returning, type Story, smooth, story } from '../support/quick-story.ts';
 
 /** Two outputs, as /proc/cmdline and /proc/meminfo are; `lend` gives the host a function. */
 const kernel = `(module

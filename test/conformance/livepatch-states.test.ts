@@ -6,7 +6,7 @@
 //   post_unpatch  frees the room, where no predecessor still needs it
 
 import { expect, test } from 'vitest';
-import { type Pause, pausing, type Story, smooth, story } from '../support/story.ts';
+import { type Pause, pausing, type Story, smooth, story } from '../support/quick-story.ts';
 
 const state = 1;
 
@@ -111,9 +111,9 @@ test('19: a successor that is reversed takes nothing over', async () => {
   app.log();
   pause.act = () => {
     app.patcher.beginApply(next);
-    app.patcher.pump();
+    app.pump();
     app.patcher.beginRevert('v2');
-    app.patcher.pump();
+    app.pump();
   };
   expect(busy.exports['work']()).toBe(15);
   expect(app.log()).toEqual([

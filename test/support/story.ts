@@ -19,11 +19,13 @@ type Exports = Record<string, any>;
 
 type PatchOptions = Omit<Partial<BuildOptions>, 'target' | 'replacements' | 'name'>;
 
-interface StoryOptions extends PrepareOptions {
+export interface StoryOptions extends PrepareOptions {
   /** What its program is called; default: app. */
   readonly app?: string;
   /** For a second program beside the first one of a story. */
   readonly patcher?: Patcher;
+  /** How its patches are built; default: as everybody builds them. */
+  readonly build?: (options: BuildOptions) => Promise<{ readonly bytes: Uint8Array }>;
 }
 
 export interface Story {
@@ -41,6 +43,8 @@ export interface Story {
     text: string,
     options?: PatchOptions,
   ): Promise<Uint8Array>;
+  /** A migration point with all the time in the world: a busy machine changes nothing in what a test sees. */
+  pump(): void;
   /** The patch states of its program's instances, oldest first. */
   states(): PatchState[];
   /** The patches on its program, bottom first. */
@@ -54,7 +58,9 @@ export interface Story {
 export async function story(
   kernel: string | Uint8Array,
   imports: WebAssembly.Imports = {},
-  { app: name = 'app', patcher = new Patcher(), ...options }: StoryOptions = { slots: 'all' },
+  { app: name = 'app', patcher = new Patcher(), build = buildPatch, ...options }: StoryOptions = {
+    slots: 'all',
+  },
 ): Promise<Story> {
   const { bytes: prepared } = await prepare(typeof kernel === 'string' ? wat(kernel) : kernel, options);
   const events: string[] = [];
@@ -72,8 +78,9 @@ export async function story(
       const source = { kind: 'wat', text: patchText, file: `${patchName}.wat` } as const;
       const [one, ...more] = typeof functions === 'string' ? [functions] : functions;
       const replacements = [one ?? '', ...more].map((f) => ({ function: f, source }));
-      return once({ ...patchOptions, target: prepared, replacements, name: patchName });
+      return (await build({ ...patchOptions, target: prepared, replacements, name: patchName })).bytes;
     },
+    pump: () => patcher.pump(60_000),
     states: () => program()?.instances.map((i) => i.state) ?? [],
     patches: () => program()?.patches ?? [],
     memory() {
@@ -93,16 +100,6 @@ export function reserved(instance: WebAssembly.Instance, name: string): unknown 
   const own = Object.getOwnPropertyDescriptor(WebAssembly.Instance.prototype, 'exports')?.get;
   const exports = own?.call(instance) as WebAssembly.Exports | undefined;
   return exports?.[name];
-}
-
-const built = new Map<string, Promise<Uint8Array>>();
-
-/** Tests of a file share patches: parsers run in workers, and starting one costs more than the rest of a small test. */
-function once(options: BuildOptions): Promise<Uint8Array> {
-  const key = JSON.stringify({ ...options, target: Buffer.from(options.target).toString('base64') });
-  const patch = built.get(key) ?? buildPatch(options).then((b) => b.bytes);
-  built.set(key, patch);
-  return patch;
 }
 
 /** A module with one function that returns a number. */

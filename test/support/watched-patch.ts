@@ -1,6 +1,6 @@
 // A patch with livepatch's four callbacks, which the patcher's log shows, and instances whose pre_patch refuses.
 
-import { type Pause, pausing, type Story, story } from './story.ts';
+import { type Pause, pausing, type Story, story } from './quick-story.ts';
 
 /** `work` is replaced; `busy` too, and stays on the stack as long as the host likes; `status` is what pre_patch answers. */
 const kernel = `(module

@@ -1,7 +1,7 @@
 // Asyncify: a stack that the program has unwound lies in its memory, and only the very code that unwound it can rewind it.
 
 import { describe, expect, test } from 'vitest';
-import { type Story, smooth, story } from '../../support/story.ts';
+import { type Story, smooth, story } from '../../support/quick-story.ts';
 import { wat } from '../../support/wat.ts';
 
 /** `order` waits twice in the host, and asks for the price after that. */

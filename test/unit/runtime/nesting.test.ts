@@ -2,7 +2,7 @@
 // and a transition begins or ends in the innermost.
 
 import { describe, expect, test } from 'vitest';
-import { pausing, returning, type Story, smooth, story } from '../../support/story.ts';
+import { pausing, returning, type Story, smooth, story } from '../../support/quick-story.ts';
 
 /** $outer and $inner each call the host in their middle, and say which versions they found of both $values. */
 const kernel = `(module
@@ -38,13 +38,13 @@ describe('export -> import -> export', () => {
     app.log();
     pause.act = () => {
       pause.act = () => {
-        pause.act = () => app.patcher.pump();
+        pause.act = () => app.pump();
         app.patcher.beginApply(patch);
-        app.patcher.pump();
+        app.pump();
         expect(now(app)).toEqual([{ functions: ['outer'], stack: ['outer', 'inner'] }]);
       };
       inner.push(app.exports['inner'](), app.exports['inner'](), app.exports['value']());
-      app.patcher.pump();
+      app.pump();
       expect(now(app)).toEqual([{ functions: ['outer'], stack: ['outer'] }]);
     };
     expect([app.exports['outer'](), inner]).toEqual([111, [1, 1, 1]]);
@@ -66,9 +66,9 @@ describe('export -> import -> export', () => {
     const inner: number[] = [];
     pause.act = () => {
       pause.act = () => {
-        pause.act = () => app.patcher.pump();
+        pause.act = () => app.pump();
         app.patcher.beginApply(patch, { model });
-        app.patcher.pump();
+        app.pump();
       };
       inner.push(app.exports['inner']());
     };
@@ -87,9 +87,9 @@ describe('export -> import -> export', () => {
     app.log();
     pause.act = () => {
       pause.act = () => {
-        pause.act = () => app.patcher.pump();
+        pause.act = () => app.pump();
         app.patcher.beginRevert('both');
-        app.patcher.pump();
+        app.pump();
         expect(now(app)).toEqual([{ functions: ['both:outer'], stack: ['both:outer', 'inner'] }]);
       };
       inner.push(app.exports['inner'](), app.exports['value']());
@@ -114,14 +114,14 @@ describe('export -> import -> export', () => {
       pause.act = () => {
         pause.act = () => {};
         app.patcher.beginApply(patch);
-        app.patcher.pump();
+        app.pump();
         expect(now(app)).toEqual([
           { functions: ['outer'], stack: ['outer'] },
           { functions: ['outer'], stack: ['outer'] },
         ]);
       };
       results.push(two.exports['outer']());
-      app.patcher.pump();
+      app.pump();
       expect(app.states()).toEqual([0, 1]);
       results.push(two.exports['outer']());
     };

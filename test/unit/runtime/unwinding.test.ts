@@ -2,7 +2,7 @@
 // None of them leaves an instance that counts as active.
 
 import { expect, test } from 'vitest';
-import { pausing, returning, story } from '../../support/story.ts';
+import { pausing, returning, story } from '../../support/quick-story.ts';
 
 const kernel = `(module
   (import "env" "pause" (func $pause))
@@ -38,7 +38,7 @@ test.each(endings)('%s', async (_, how, kind) => {
     pause.act = () => {
       pause.act = () => {};
       begin();
-      app.patcher.pump();
+      app.pump();
       expect(app.patcher.blockingNow()).toMatchObject([{ functions: [active] }]);
       if (how === 0) throw new URIError('from the host');
     };
@@ -65,7 +65,7 @@ test('an inner activation that fails leaves the outer one active', async () => {
     pause.act = () => {};
     app.patcher.beginApply(patch);
     expect(() => app.exports['work'](1)).toThrow(WebAssembly.RuntimeError);
-    app.patcher.pump();
+    app.pump();
     expect(app.patcher.blockingNow()).toMatchObject([{ functions: ['work'], stack: ['work', 'leaf'] }]);
   };
   expect(app.exports['work'](0)).toBe(0);
