@@ -2,16 +2,17 @@
 // Every event of its patcher is written down; tests compare the whole log.
 
 import { type BuildOptions, buildPatch } from '../../src/build/index.ts';
-import { type Instantiated, instantiate } from '../../src/host/index.ts';
-import { reservedExport } from '../../src/patch/index.ts';
-import { type PrepareOptions, prepare } from '../../src/prepare/index.ts';
 import {
+  type Instantiated,
+  instantiate,
   Patcher,
   type PatcherEvent,
   type PatchState,
   type PatchStatus,
   type ProgramStatus,
-} from '../../src/runtime/index.ts';
+} from '../../src/index.ts';
+import { reservedExport } from '../../src/patch/index.ts';
+import { type PrepareOptions, prepare } from '../../src/prepare/index.ts';
 import { wat } from './wat.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: exports of a fixture, whose types the WAT beside the test says
@@ -64,7 +65,7 @@ export async function story(
 ): Promise<Story> {
   const { bytes: prepared } = await prepare(typeof kernel === 'string' ? wat(kernel) : kernel, options);
   const events: string[] = [];
-  patcher.subscribe((event) => event.program === name && events.push(line(event)));
+  patcher.subscribe((event) => event.program === name && events.push(eventLine(event)));
   const first = await instantiate(prepared, imports, { name, patcher });
   const program = (): ProgramStatus | undefined => patcher.statusNow().programs.find((p) => p.name === name);
   return {
@@ -135,7 +136,8 @@ export function smooth(
   ];
 }
 
-function line(event: PatcherEvent): string {
+/** An event in one line. */
+export function eventLine(event: PatcherEvent): string {
   switch (event.type) {
     case 'instance':
       return `instance ${event.instance} ${event.change}`;
