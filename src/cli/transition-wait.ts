@@ -84,7 +84,18 @@ export function stateInWords(state: Blocking['state']): string {
 
 export function showBlocking(b: Blocking): string {
   const runs = b.stack.length > 0 ? b.stack.join(' > ') : b.functions.join(', ');
-  return `instance ${b.instance}   ${stateInWords(b.state)} ${showTime(b.blockedMs)}   ${runs}`.trimEnd();
+  const state =
+    b.busyMs === undefined ? `${stateInWords(b.state)} ${showTime(b.blockedMs)}` : showBusy(b.busyMs);
+  return `instance ${showInstance(b)}   ${state}   ${runs}`.trimEnd();
+}
+
+function showBusy(busyMs: number): string {
+  return `no host call for ${showTime(busyMs)}`;
+}
+
+/** Threads number their instances each for itself. */
+export function showInstance({ instance, thread }: Pick<Blocking, 'instance' | 'thread'>): string {
+  return thread === undefined ? String(instance) : `${instance} of thread ${thread}`;
 }
 
 async function showProgress(output: Output, wait: Wait): Promise<{ stop: () => void }> {

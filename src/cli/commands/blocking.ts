@@ -12,6 +12,7 @@ import {
 import type { Output } from '../output.ts';
 import { table } from '../table.ts';
 import { connectTarget, targetFields } from '../target.ts';
+import { showInstance } from '../transition-wait.ts';
 
 export function addBlocking(program: Command, output: Output): void {
   const command = program
@@ -33,7 +34,8 @@ async function blocking(output: Output, target: string | undefined, options: Tar
   const heading = ['PROGRAM', 'INSTANCE', 'FOR', 'STATE', output.verbose ? 'STACK' : 'FUNCTIONS'];
   const rows = found.map((b) => {
     const runs = output.verbose && b.stack.length > 0 ? b.stack.join(' > ') : b.functions.join(', ');
-    return [b.program, b.instance, showTime(b.blockedMs), b.state, runs];
+    const what = b.busyMs === undefined ? runs : `no host call for ${showTime(b.busyMs)}`;
+    return [b.program, showInstance(b), showTime(b.blockedMs), b.state, what];
   });
   const text = rows.length === 0 || output.json ? '' : await table(output, heading, rows);
   output.result({ target: targetFields(client), blocking: found }, () => text);

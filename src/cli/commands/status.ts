@@ -15,6 +15,7 @@ import {
 import type { Output } from '../output.ts';
 import { shortId, some, table } from '../table.ts';
 import { connectTarget, targetFields } from '../target.ts';
+import { showInstance } from '../transition-wait.ts';
 
 export function addStatus(program: Command, output: Output): void {
   const command = program
@@ -103,12 +104,12 @@ function showEvent(event: PatcherEvent): string {
   const at = new Date().toISOString().slice(11, 23);
   switch (event.type) {
     case 'instance':
-      return `${at}   ${event.program}   instance ${event.instance} ${event.change}`;
+      return `${at}   ${event.program}   instance ${showInstance(event)} ${event.change}`;
     case 'migrated':
-      return `${at}   ${event.program}   instance ${event.instance} switched to universe ${event.universe}`;
+      return `${at}   ${event.program}   instance ${showInstance(event)} switched to universe ${event.universe}`;
     case 'transition':
       return `${at}   ${event.program}   ${event.direction} ${event.patch}: ${event.step}`;
     case 'callback':
-      return `${at}   ${event.program}   instance ${event.instance} ${event.patch}: ${showCallback(event)}`;
+      return `${at}   ${event.program}   instance ${showInstance(event)} ${event.patch}: ${showCallback(event)}`;
   }
 }

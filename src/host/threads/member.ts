@@ -89,6 +89,7 @@ export class Member {
     const born = this.#carryOut.makeRoom(programId(module));
     const handle = this.patcher.adopt(instance, module, imports, options);
     born();
+    this.#tell(false); // it may run from now on, and not come by for long
     return handle;
   }
 

@@ -12,6 +12,9 @@ export const kernel = `(module
   (elem (i32.const 1) $step $double)
   (func $step (type $step) (local.get 0))
   (func $double (type $step) (i32.mul (local.get 0) (i32.const 2)))
+  ;; in no table
+  (func $hidden (type $step) (i32.add (local.get 0) (i32.const 1000)))
+  (func (export "grow") (param i32) (result i32) (table.grow $table (ref.null func) (local.get 0)))
   (func $answer (export "answer") (result i32) (i32.const 1))
   (func $where (export "where") (result i32) (i32.const 0))
   (func $pointer (export "pointer") (result i32) (i32.const 1))
@@ -40,6 +43,24 @@ export const kernel = `(module
   (func $start (export "wasi_thread_start") (param $tid i32) (param $arg i32)
     (drop (i32.atomic.rmw.add (local.get $arg) (call $answer))))
   (func (export "spawn") (param i32) (result i32) (call $spawn (local.get 0))))`;
+
+/** Has data of its own, which counts, a function address of its own, and wants that of a function in no table. */
+export const withPlaces = `(module
+  (import "target" "memory" (memory 2 16 shared))
+  (import "target" "table" (table 3 funcref))
+  (import "patch" "memory_base" (global $base i32))
+  (import "patch" "table_base" (global $first i32))
+  (import "GOT.func" "hidden" (global $hidden (mut i32)))
+  (data (global.get $base) "\\64\\00\\00\\00")
+  (elem (global.get $first) $triple)
+  (func $triple (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+  (func (export "where") (result i32) (global.get $base))
+  (func (export "answer") (result i32) (i32.add (i32.atomic.rmw.add (global.get $base) (i32.const 1)) (i32.const 1)))
+  (func (export "slow") (param i32) (result i32) (global.get $hidden))
+  (func (export "pointer") (result i32) (global.get $first)))`;
+
+/** The functions that `withPlaces` replaces. */
+export const placed = ['where', 'answer', 'pointer', 'slow'] as const;
 
 /** Replaces a function that returns an i32. */
 export const returning = (name: string, value: number, params = ''): string =>

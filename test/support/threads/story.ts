@@ -29,7 +29,7 @@ export interface ThreadStory extends AsyncDisposable {
   log(): string[];
   patch(name: string, functions: string | readonly string[], text: string): Promise<Uint8Array>;
   /** A thread that has joined, and has an instance unless told not to. */
-  thread(options?: { readonly instance?: boolean }): Promise<TestThread>;
+  thread(options?: { readonly instance?: boolean; readonly extra?: boolean }): Promise<TestThread>;
   /** Opens a gate for those who wait there, and those to come. */
   open(gate: number): void;
   /** How many have come to a gate. */
@@ -46,12 +46,13 @@ export async function threadStory(text: string, group = new ThreadGroup()): Prom
   const names = new Map<number, string>();
   const events: PatcherEvent[] = [];
   const threads: TestThread[] = [];
+  const choices = { allocator: 'grow', allowImports: ['env.extra'] };
   const spawned: number[] = [];
   group.subscribe((event) => events.push(event));
 
-  const start = async (instance: boolean): Promise<TestThread> => {
+  const start = async (instance: boolean, extra: boolean): Promise<TestThread> => {
     const invitation = group.invite();
-    const workerData: ThreadInput = { invitation, module, memory, words };
+    const workerData: ThreadInput = { invitation, module, memory, words, extra };
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData,
       transferList: [invitation.port],
@@ -74,9 +75,9 @@ export async function threadStory(text: string, group = new ThreadGroup()): Prom
       const source = { kind: 'wat', text: patchText, file: `${name}.wat` } as const;
       const replaced = typeof functions === 'string' ? [functions] : functions;
       const replacements = replaced.map((f) => ({ function: f, source }));
-      return (await buildPatch({ target: prepared, replacements, name, allocator: 'grow' })).bytes;
+      return (await buildPatch({ target: prepared, replacements, name, ...choices })).bytes;
     },
-    thread: ({ instance = true } = {}) => start(instance),
+    thread: ({ instance = true, extra = true } = {}) => start(instance, extra),
     open(gate) {
       Atomics.store(words, gate, 1);
       Atomics.notify(words, gate);

@@ -14,6 +14,8 @@ export interface ThreadInput {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly words: Int32Array<SharedArrayBuffer>;
+  /** Gives the program `env.extra`, which a patch may want. */
+  readonly extra: boolean;
 }
 
 export type Command =
@@ -21,7 +23,7 @@ export type Command =
   | { readonly id: number; readonly do: 'call'; readonly name: string; readonly args: readonly number[] }
   | { readonly id: number; readonly do: 'table' };
 
-const { invitation, module, memory, words } = workerData as ThreadInput;
+const { invitation, module, memory, words, extra } = workerData as ThreadInput;
 const port = parentPort;
 if (port === null) throw new Error('not a worker');
 const member = joinGroup(invitation);
@@ -42,6 +44,7 @@ const imports = {
       Atomics.wait(words, n, 0);
     },
     host: (): void => {},
+    ...(extra ? { extra: (): number => 5 } : {}),
   },
   wasi: {
     'thread-spawn': (arg: number): number => {
