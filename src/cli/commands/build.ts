@@ -31,6 +31,7 @@ interface BuildCommandOptions extends OutputOptions {
   slots?: PrepareOptions['slots'];
   keepData?: readonly string[];
   allowLayout?: readonly string[];
+  allowNewState?: readonly string[];
   source?: string;
   patch?: string;
   make?: string;
@@ -87,6 +88,11 @@ export function addBuild(program: Command, output: Output): void {
     .option(
       '--allow-layout <struct>',
       'a struct whose layout may change, since no object of it is alive, or all; repeatable',
+      collect,
+    )
+    .option(
+      '--allow-new-state <name>',
+      'a new variable that may take the place of a constant, or all; repeatable',
       collect,
     )
     .option('--source <folder>', 'a source tree that is built twice, without and with --patch')
@@ -176,7 +182,7 @@ async function fromSource(
 }
 
 async function fromBuilds(builds: TwoBuilds, options: BuildCommandOptions): Promise<BuiltPatch> {
-  const { keepData = [], allowLayout = [] } = options;
+  const { keepData = [], allowLayout = [], allowNewState = [] } = options;
   if (options.target !== undefined && options.slots !== undefined)
     refuse('--target and --slots say the same thing: give one of them');
   const { buildPatchFromBuilds } = await import('../../build/index.ts');
@@ -185,6 +191,7 @@ async function fromBuilds(builds: TwoBuilds, options: BuildCommandOptions): Prom
     ...(await shared(options)),
     keepData: keepData.includes('all') ? 'all' : keepData,
     allowLayouts: allowLayout.includes('all') ? 'all' : allowLayout,
+    allowNewState: allowNewState.includes('all') ? 'all' : allowNewState,
     ...(options.target === undefined ? {} : { target: await readModuleInput(options.target) }),
     ...(options.slots === undefined ? {} : { prepare: { slots: options.slots } }),
   });
@@ -197,6 +204,7 @@ async function byHand(options: BuildCommandOptions): Promise<BuiltPatch> {
   if (options.slots !== undefined) refuse('--slots is for patches from two builds');
   if (options.keepData !== undefined) refuse('--keep-data is for patches from two builds');
   if (options.allowLayout !== undefined) refuse('--allow-layout is for patches from two builds');
+  if (options.allowNewState !== undefined) refuse('--allow-new-state is for patches from two builds');
   const { buildPatch } = await import('../../build/index.ts');
   return buildPatch({
     ...(await shared(options)),
