@@ -120,7 +120,7 @@ export function addBuild(program: Command, output: Output): void {
     ],
     notes: [
       'From two builds: link both with -Wl,--emit-relocs. The program runs what was prepared from the old one: with the default policy, with the one of --slots, or as --target shows. wgraft diff says what such a patch does.',
-      'From source: both builds are made in one folder, so that __FILE__ is the same; line numbers in assertions do not count. Builds without relocations (AssemblyScript, stripped modules) work as long as no data moves.',
+      'From source: both builds are made in one folder, so that __FILE__ is the same, and lines of C keep their numbers. Builds without relocations (AssemblyScript, stripped modules) work as long as no data moves.',
       'By hand: FUNCTION is a name, NAME,N for the N-th of several that have it, or #INDEX in the prepared module. C needs the package @yowasp/clang.',
       'Callbacks are functions marked WGRAFT_PRE_PATCH, WGRAFT_POST_PATCH, WGRAFT_PRE_UNPATCH or WGRAFT_POST_UNPATCH (wgraft.h), in WAT exports __wgraft_pre_patch and so on: in any source, in the new build, or in --callbacks.',
       'With -o - the report goes to stderr.',
