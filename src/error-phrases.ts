@@ -26,10 +26,17 @@ export function layoutSuspected({
   return `a struct seems to have another layout, and objects that are alive have the old one: the same code now looks ${moved} for what was at offset ${someOf(offsets, ', ')} (in ${someOf(where, ', ')})`;
 }
 
+export const suspectedHint: string =
+  'build both with -g: then the struct is named; if no object of it is alive when the patch is applied: --allow-layout all';
+
 /** @see WGRAFT_ERR_CONSTANT_REPLACED */
 export function constantReplaced(d: ErrorDetails<'WGRAFT_ERR_CONSTANT_REPLACED'>): string {
   const variables = `new ${d.variables.length === 1 ? 'variable' : 'variables'} ${someOf(d.variables, ', ')}`;
   return `"${d.function}" reads the ${variables} where it had the constant ${someOf(d.constants, ', ')}: what the program made with that may not be found with another value`;
+}
+
+export function constantHint({ variables }: ErrorDetails<'WGRAFT_ERR_CONSTANT_REPLACED'>): string {
+  return `if nothing that is alive was made with the constant: --allow-new-state ${variables[0] ?? 'all'}; else a fix that keeps it, or a restart`;
 }
 
 /** The first few of a list that may be long; `details` has them all. */

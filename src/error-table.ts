@@ -2,7 +2,14 @@
 // its meaning. What its details hold is in error-details.ts; the class that carries them in errors.ts.
 
 import type { ErrorCode, ErrorDetails } from './error-details.ts';
-import { constantReplaced, layoutChanged, layoutHint, layoutSuspected } from './error-phrases.ts';
+import {
+  constantHint,
+  constantReplaced,
+  layoutChanged,
+  layoutHint,
+  layoutSuspected,
+  suspectedHint,
+} from './error-phrases.ts';
 
 /** Exit codes of the command line, in the order in which `wgraft --help` prints them. */
 export const exitCodes = {
@@ -210,17 +217,8 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'notPatchable',
   },
   WGRAFT_ERR_LAYOUT_CHANGED: { message: layoutChanged, hint: layoutHint, exit: 'notPatchable' },
-  WGRAFT_ERR_LAYOUT_SUSPECTED: {
-    message: layoutSuspected,
-    hint: 'build both with -g: then the struct is named; if no object of it is alive when the patch is applied: --allow-layout all',
-    exit: 'notPatchable',
-  },
-  WGRAFT_ERR_CONSTANT_REPLACED: {
-    message: constantReplaced,
-    hint: (d) =>
-      `if nothing that is alive was made with the constant: --allow-new-state ${d.variables[0] ?? 'all'}; else a fix that keeps it, or a restart`,
-    exit: 'notPatchable',
-  },
+  WGRAFT_ERR_LAYOUT_SUSPECTED: { message: layoutSuspected, hint: suspectedHint, exit: 'notPatchable' },
+  WGRAFT_ERR_CONSTANT_REPLACED: { message: constantReplaced, hint: constantHint, exit: 'notPatchable' },
   WGRAFT_ERR_START_CODE_CHANGED: {
     message: (d) => `"${d.function}" changed, which runs only when a program starts`,
     hint: 'a running program has started already: this change needs a restart',
