@@ -64,6 +64,17 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_DATA_CHANGED: { symbol: string; how: 'size' | 'value'; old: number; new: number };
   /** `fields`: what changed, in words; `others`: further structs whose layout changed. */
   WGRAFT_ERR_LAYOUT_CHANGED: { struct: string; fields: readonly string[]; others: readonly string[] };
+  /** `offsets`: of fields in the old build, which are `distance` bytes further on in the new one. */
+  WGRAFT_ERR_LAYOUT_SUSPECTED: {
+    functions: readonly string[];
+    offsets: readonly number[];
+    distance: number;
+  };
+  WGRAFT_ERR_CONSTANT_REPLACED: {
+    function: string;
+    constants: readonly string[];
+    variables: readonly string[];
+  };
   WGRAFT_ERR_START_CODE_CHANGED: { function: string };
   WGRAFT_ERR_EXPORT_CHANGED: { export: string; old: string; new: string };
   WGRAFT_ERR_NOT_REACHABLE: { function: string };

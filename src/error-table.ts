@@ -2,7 +2,14 @@
 // its meaning. What its details hold is in error-details.ts; the class that carries them in errors.ts.
 
 import type { ErrorCode, ErrorDetails } from './error-details.ts';
-import { layoutChanged, layoutHint } from './error-phrases.ts';
+import {
+  constantHint,
+  constantReplaced,
+  layoutChanged,
+  layoutHint,
+  layoutSuspected,
+  suspectedHint,
+} from './error-phrases.ts';
 
 /** Exit codes of the command line, in the order in which `wgraft --help` prints them. */
 export const exitCodes = {
@@ -210,6 +217,8 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'notPatchable',
   },
   WGRAFT_ERR_LAYOUT_CHANGED: { message: layoutChanged, hint: layoutHint, exit: 'notPatchable' },
+  WGRAFT_ERR_LAYOUT_SUSPECTED: { message: layoutSuspected, hint: suspectedHint, exit: 'notPatchable' },
+  WGRAFT_ERR_CONSTANT_REPLACED: { message: constantReplaced, hint: constantHint, exit: 'notPatchable' },
   WGRAFT_ERR_START_CODE_CHANGED: {
     message: (d) => `"${d.function}" changed, which runs only when a program starts`,
     hint: 'a running program has started already: this change needs a restart',

@@ -2,8 +2,10 @@
 
 import { WgraftError } from '../errors.ts';
 import {
+  type Allocator,
   allocates,
   type Callbacks,
+  type ImportSource,
   isPatchName,
   type Manifest,
   type MemoryNeed,
@@ -78,7 +80,7 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
     imports: imports.map(({ module: from, name, source }: NamedImport) => ({
       module: from,
       name,
-      ...source,
+      ...withBodyHash(target, source),
     })),
     ...memoryNeed(target, layout.memory, imports, parts.allocator),
     ...(linked.tableSize === 0 ? {} : { table: { size: linked.tableSize } }),
@@ -97,9 +99,21 @@ function replacement(
   made: readonly { readonly export: string; readonly index: number }[],
 ): Replacement {
   const { index, slot, entry } = f;
-  const hash = Buffer.from(entry.hash).toString('hex');
+  const hash = hex(entry.hash);
   const found = made.find((r) => r.index === index)?.export ?? '';
   return { index, name: entry.name, slot, type: entry.type, hash, export: found };
+}
+
+/** Of what a patch calls, or takes the address of, the body: run-pre matching covers it, too. */
+function withBodyHash<T extends ImportSource | Allocator>({ functions }: Target, source: T): T {
+  const names = 'from' in source ? source.from : source.kind;
+  const isFunction = names === 'func' || names === 'function-address' || names === 'function';
+  const entry = isFunction && 'index' in source ? functions.get(source.index) : undefined;
+  return entry === undefined ? source : { ...source, hash: hex(entry.hash) };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }
 
 function memoryNeed(
@@ -110,7 +124,8 @@ function memoryNeed(
 ): { memory?: MemoryNeed } {
   const shadows = imports.some(({ source }) => source.from === 'shadow' && allocates(source.operation));
   if (memory.sizeBytes === 0 && !shadows) return {};
-  return { memory: { ...memory, allocator: chooseAllocator(target, memory.sizeBytes, choice) } };
+  const allocator = withBodyHash(target, chooseAllocator(target, memory.sizeBytes, choice));
+  return { memory: { ...memory, allocator } };
 }
 
 function callbacksOf({ callbacks }: LinkResult): { callbacks?: Callbacks } {

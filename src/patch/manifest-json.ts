@@ -122,6 +122,7 @@ function readImport(value: unknown, at: string): PatchImport {
     'address',
     'operation',
     'host',
+    'hash',
   ]);
   return {
     module: text(module, `${at}.module`),
@@ -131,17 +132,19 @@ function readImport(value: unknown, at: string): PatchImport {
 }
 
 function readSource(
-  f: Fields<'from' | 'index' | 'address' | 'operation' | 'host'>,
+  f: Fields<'from' | 'index' | 'address' | 'operation' | 'host' | 'hash'>,
   at: string,
 ): ImportSource {
   const from = f.from;
   switch (from) {
     case 'func':
+    case 'function-address':
+      fields(f, at, ['from', 'index', 'hash']);
+      return { from, index: number(f.index, `${at}.index`), ...readBodyHash(f.hash, at) };
     case 'memory':
     case 'table':
     case 'global':
     case 'tag':
-    case 'function-address':
       fields(f, at, ['from', 'index']);
       return { from, index: number(f.index, `${at}.index`) };
     case 'bypass':
@@ -171,6 +174,10 @@ function readSource(
   }
 }
 
+function readBodyHash(value: unknown, at: string): { hash?: string } {
+  return value === undefined ? {} : { hash: hash(value, `${at}.hash`) };
+}
+
 function readMemory(value: unknown): MemoryNeed {
   const f = fields(value, 'memory', ['sizeBytes', 'alignBytes', 'allocator']);
   const alignBytes = number(f.alignBytes, 'memory.alignBytes');
@@ -184,14 +191,14 @@ function readMemory(value: unknown): MemoryNeed {
 }
 
 function readAllocator(value: unknown): Allocator {
-  const f = fields(value, 'memory.allocator', ['kind', 'reason', 'index', 'name', 'free']);
+  const f = fields(value, 'memory.allocator', ['kind', 'reason', 'index', 'name', 'free', 'hash']);
   const reason = text(f.reason, 'memory.allocator.reason');
   if (f.kind === 'grow') return { kind: 'grow', reason };
   if (f.kind !== 'function') refuse("the manifest's memory.allocator.kind is unknown");
   const index = number(f.index, 'memory.allocator.index');
   const name = f.name === undefined ? undefined : text(f.name, 'memory.allocator.name');
   const free = f.free === undefined ? {} : { free: number(f.free, 'memory.allocator.free') };
-  return { kind: 'function', index, name, ...free, reason };
+  return { kind: 'function', index, name, ...free, ...readBodyHash(f.hash, 'memory.allocator'), reason };
 }
 
 function readTable(value: unknown): { readonly size: number } {

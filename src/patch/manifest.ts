@@ -4,6 +4,12 @@ import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 import type { ConsistencyModel } from './consistency.ts';
 import type { ShadowOperation, StateOperation } from './livepatch-imports.ts';
 
+/**
+ * SHA-256, hex, of a body of the program that the patch was made against: it must still be that one. A function that the
+ * host gave the program has none.
+ */
+export type BodyHash = string;
+
 /** One function that the patch replaces. */
 export interface Replacement {
   /** Index in the prepared module. */
@@ -12,8 +18,7 @@ export interface Replacement {
   readonly slot: SlotIndex;
   /** `(i32, i32) -> i32`: old and new have the same. */
   readonly type: string;
-  /** SHA-256 of the body that the patch was made against, hex. */
-  readonly hash: string;
+  readonly hash: BodyHash;
   /** The patch module's export that takes its place. */
   readonly export: string;
 }
@@ -21,7 +26,7 @@ export interface Replacement {
 /** Where the value of one import of the patch module comes from. */
 export type ImportSource =
   /** The program's function (prepared index, imports counted); calls go through its slot. */
-  | { readonly from: 'func'; readonly index: FuncIndex }
+  | { readonly from: 'func'; readonly index: FuncIndex; readonly hash?: BodyHash }
   /** The program's memory, table, mutable global or tag. */
   | { readonly from: 'memory' | 'table' | 'global' | 'tag'; readonly index: number }
   /** The prepared module's bypass global, for calling the original of a replaced function. */
@@ -33,7 +38,7 @@ export type ImportSource =
   /** An i32 global (mutable, as GOT entries are) holding an address of the program's data. */
   | { readonly from: 'address'; readonly address: number }
   /** An i32 global (mutable) holding the place of the program's function in its table 0; it is put there if it has none. */
-  | { readonly from: 'function-address'; readonly index: FuncIndex }
+  | { readonly from: 'function-address'; readonly index: FuncIndex; readonly hash?: BodyHash }
   /** A function of the instance's shadow variables; `shadowTypes` has its type. */
   | { readonly from: 'shadow'; readonly operation: ShadowOperation }
   /** `(id) -> i32`: version + 1 of a system state, of the patch itself or of what was applied before it; 0 for none. */
@@ -55,6 +60,7 @@ export type Allocator = { readonly reason: string } & (
       readonly index: FuncIndex;
       readonly name: string | undefined;
       readonly free?: FuncIndex;
+      readonly hash?: BodyHash;
     }
 );
 

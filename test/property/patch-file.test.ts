@@ -78,10 +78,11 @@ const hash = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
   .map((bytes) => Buffer.from(bytes).toString('hex'));
 const source = fc.oneof(
-  fc.record({
-    from: fc.constantFrom('func', 'memory', 'table', 'global', 'tag', 'function-address'),
-    index: u32,
-  }),
+  fc.record({ from: fc.constantFrom('memory', 'table', 'global', 'tag'), index: u32 }),
+  fc.record(
+    { from: fc.constantFrom('func', 'function-address'), index: u32, hash },
+    { requiredKeys: ['from', 'index'] },
+  ),
   fc.record({ from: fc.constantFrom('bypass', 'memory-base', 'table-base') }),
   fc.record({ from: fc.constant('address'), address: u32 }),
   fc.record({
@@ -111,6 +112,7 @@ const allocator = fc.oneof(
       index: u32,
       name: fc.option(fc.string(), { nil: undefined }),
       free: u32,
+      hash,
     },
     { requiredKeys: ['kind', 'reason', 'index', 'name'] },
   ),

@@ -18,6 +18,7 @@ import { readTarget, showTargetFunction, type Target } from '../target.ts';
 import { readUnit } from '../unit.ts';
 import { newExports } from './entries.ts';
 import { type BuildsDebug, layoutFindings, readDebug } from './layout-changes.ts';
+import { constantRefusals } from './replaced-constants.ts';
 import { type Selection, select } from './selection.ts';
 import { replacementName, synthesise } from './synthesis.ts';
 
@@ -40,6 +41,8 @@ export interface FromBuildsOptions extends PatchRules {
   readonly keepData?: 'all' | readonly string[];
   /** Structs whose changed layout may be ignored: no object of theirs is alive when the patch is applied. 'all' for all of them. */
   readonly allowLayouts?: 'all' | readonly string[];
+  /** New variables that may take the place of a constant: nothing that is alive was made with it. 'all' for all of them. */
+  readonly allowNewState?: 'all' | readonly string[];
   /** A source with callbacks besides those that the new build defines: what prepares data may be set there. */
   readonly callbacks?: Source;
   /** For a C source with callbacks: headers by path, and more options for the compiler. */
@@ -50,7 +53,7 @@ export interface FromBuildsOptions extends PatchRules {
 /**
  * Builds a patch that makes a program of the old build behave like the new one. The same input gives the same bytes.
  * @throws WGRAFT_ERR_OPTION_INVALID, WGRAFT_ERR_NOTHING_CHANGED, WGRAFT_ERR_SYMBOLS_UNSUITABLE, WGRAFT_ERR_SYMBOL_AMBIGUOUS, WGRAFT_ERR_DATA_CHANGED,
- *   WGRAFT_ERR_LAYOUT_CHANGED,
+ *   WGRAFT_ERR_LAYOUT_CHANGED, WGRAFT_ERR_LAYOUT_SUSPECTED, WGRAFT_ERR_CONSTANT_REPLACED,
  *   WGRAFT_ERR_START_CODE_CHANGED, WGRAFT_ERR_EXPORT_CHANGED, WGRAFT_ERR_SIGNATURE_CHANGED, WGRAFT_ERR_NOT_REACHABLE, and
  *   what `prepare` and `buildPatch` throw
  */
@@ -64,7 +67,11 @@ export async function buildPatchFromBuilds(options: FromBuildsOptions): Promise<
   const debug = readDebug(comparison);
   const layouts = layoutFindings(comparison, debug, options.allowLayouts ?? []);
   // A struct that grew is also why a variable of that type has another size, so it comes first.
-  const [refused] = [...layouts.refusals, ...dataRefusals(comparison, options.keepData ?? [])];
+  const [refused] = [
+    ...layouts.refusals,
+    ...dataRefusals(comparison, options.keepData ?? []),
+    ...constantRefusals(comparison, options.allowNewState ?? []),
+  ];
   if (refused !== undefined) throw refused;
   const selection = select(comparison, target);
   if (selection.replaced.size === 0) refuseNothing(comparison);

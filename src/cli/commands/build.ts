@@ -31,6 +31,7 @@ interface BuildCommandOptions extends OutputOptions {
   slots?: PrepareOptions['slots'];
   keepData?: readonly string[];
   allowLayout?: readonly string[];
+  allowNewState?: readonly string[];
   source?: string;
   patch?: string;
   make?: string;
@@ -89,6 +90,11 @@ export function addBuild(program: Command, output: Output): void {
       'a struct whose layout may change, since no object of it is alive, or all; repeatable',
       collect,
     )
+    .option(
+      '--allow-new-state <name>',
+      'a new variable that may take the place of a constant, or all; repeatable',
+      collect,
+    )
     .option('--source <folder>', 'a source tree that is built twice, without and with --patch')
     .option('--patch <diff>', 'the fix, a unified diff that is applied with -p1')
     .option('--make <command>', 'the shell command that builds; it runs in a copy of the source')
@@ -114,7 +120,7 @@ export function addBuild(program: Command, output: Output): void {
     ],
     notes: [
       'From two builds: link both with -Wl,--emit-relocs. The program runs what was prepared from the old one: with the default policy, with the one of --slots, or as --target shows. wgraft diff says what such a patch does.',
-      'From source: both builds are made in one folder, so that __FILE__ is the same; line numbers in assertions do not count. Builds without relocations (AssemblyScript, stripped modules) work as long as no data moves.',
+      'From source: both builds are made in one folder, so that __FILE__ is the same, and lines of C keep their numbers. Builds without relocations (AssemblyScript, stripped modules) work as long as no data moves.',
       'By hand: FUNCTION is a name, NAME,N for the N-th of several that have it, or #INDEX in the prepared module. C needs the package @yowasp/clang.',
       'Callbacks are functions marked WGRAFT_PRE_PATCH, WGRAFT_POST_PATCH, WGRAFT_PRE_UNPATCH or WGRAFT_POST_UNPATCH (wgraft.h), in WAT exports __wgraft_pre_patch and so on: in any source, in the new build, or in --callbacks.',
       'With -o - the report goes to stderr.',
@@ -176,7 +182,7 @@ async function fromSource(
 }
 
 async function fromBuilds(builds: TwoBuilds, options: BuildCommandOptions): Promise<BuiltPatch> {
-  const { keepData = [], allowLayout = [] } = options;
+  const { keepData = [], allowLayout = [], allowNewState = [] } = options;
   if (options.target !== undefined && options.slots !== undefined)
     refuse('--target and --slots say the same thing: give one of them');
   const { buildPatchFromBuilds } = await import('../../build/index.ts');
@@ -185,6 +191,7 @@ async function fromBuilds(builds: TwoBuilds, options: BuildCommandOptions): Prom
     ...(await shared(options)),
     keepData: keepData.includes('all') ? 'all' : keepData,
     allowLayouts: allowLayout.includes('all') ? 'all' : allowLayout,
+    allowNewState: allowNewState.includes('all') ? 'all' : allowNewState,
     ...(options.target === undefined ? {} : { target: await readModuleInput(options.target) }),
     ...(options.slots === undefined ? {} : { prepare: { slots: options.slots } }),
   });
@@ -197,6 +204,7 @@ async function byHand(options: BuildCommandOptions): Promise<BuiltPatch> {
   if (options.slots !== undefined) refuse('--slots is for patches from two builds');
   if (options.keepData !== undefined) refuse('--keep-data is for patches from two builds');
   if (options.allowLayout !== undefined) refuse('--allow-layout is for patches from two builds');
+  if (options.allowNewState !== undefined) refuse('--allow-new-state is for patches from two builds');
   const { buildPatch } = await import('../../build/index.ts');
   return buildPatch({
     ...(await shared(options)),

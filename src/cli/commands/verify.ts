@@ -21,7 +21,7 @@ export function addVerify(program: Command, output: Output): void {
     summary: 'check a patch against a prepared module',
     examples: ['wgraft verify fix.wgp --target app.slots.wasm', 'wgraft apply fix.wgp api --dry-run'],
     notes: [
-      'Checks the build id, and of each replaced function the slot, the type and the body it was built from.',
+      'Checks the build id; of each replaced function the slot, the type and the body it was built from; of each function that the patch calls or points to the body.',
     ],
     exits: { 0: 'the patch is for this module', 1: 'a file cannot be read', 2: true, 4: true },
   });

@@ -30,6 +30,7 @@ async function allocatorFor(kernel: Uint8Array, allocator?: string): Promise<All
   );
 }
 
+const sha256 = expect.stringMatching(/^[0-9a-f]{64}$/);
 const nothingSays =
   "the patch needs 5 bytes of the program's memory, and nothing says where they can safely be: ";
 const bump = `(func (export "take") (param i32) (result i32) (memory.grow (local.get 0)))`;
@@ -43,6 +44,7 @@ describe('in WAT', () => {
         kind: 'function',
         index: 0,
         name: 'malloc',
+        hash: sha256,
         reason: 'the program\'s own "malloc" has type (i32) -> i32',
       },
     ],
@@ -53,6 +55,7 @@ describe('in WAT', () => {
         kind: 'function',
         index: 0,
         name: 'malloc',
+        hash: sha256,
         free: 2,
         reason: 'the program\'s own "malloc" has type (i32) -> i32',
       },
@@ -64,6 +67,7 @@ describe('in WAT', () => {
         kind: 'function',
         index: 0,
         name: 'malloc',
+        hash: sha256,
         reason: 'the program\'s own "malloc" has type (i32) -> i32',
       },
     ],
@@ -108,8 +112,9 @@ describe('in WAT', () => {
     const choose = (choice: string): Promise<Allocator | string> => allocatorFor(bytes, choice);
     const reason = 'chosen by the author of the patch';
     expect(await choose('grow')).toEqual({ kind: 'grow', reason });
-    expect(await choose('malloc=mine')).toEqual({ kind: 'function', index: 0, name: 'mine', reason });
-    expect(await choose('malloc=#0')).toEqual({ kind: 'function', index: 0, name: 'mine', reason });
+    const mine = { kind: 'function', index: 0, name: 'mine', hash: sha256, reason };
+    expect(await choose('malloc=mine')).toEqual(mine);
+    expect(await choose('malloc=#0')).toEqual(mine);
     expect(await choose('malloc=odd')).toBe(
       'invalid allocator: "odd" has type () -> (), an allocator has (i32) -> i32',
     );
@@ -157,6 +162,7 @@ describe('in real programs', () => {
       index: expect.any(Number),
       name: 'malloc',
       free: expect.any(Number),
+      hash: sha256,
       reason: 'the program\'s own "malloc" has type (i32) -> i32',
     });
     expect(await allocatorFor(without(named, ['name']))).toEqual({

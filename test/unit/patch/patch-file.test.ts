@@ -195,6 +195,18 @@ describe('refused:', () => {
       written({ target: { buildId: 'AB' } }),
       "the manifest's target.buildId is not a SHA-256 in hex",
     ],
+    [
+      'the body of a called function that is none',
+      written({ imports: [{ module: 'target', name: 'f', from: 'func', index: 3, hash: 'cd' }] }),
+      "the manifest's imports[0].hash is not a SHA-256 in hex",
+    ],
+    [
+      'a body where nothing is called',
+      written({
+        imports: [{ module: 'target', name: 'm', from: 'memory', index: 0, hash: 'cd'.repeat(32) }],
+      }),
+      'the manifest\'s imports[0] has an unknown field "hash"',
+    ],
   ])('%s', (_, make, reason) => {
     expect(refusal(make)).toBe(reason);
   });
