@@ -1,10 +1,13 @@
 // What a bench is: a name, what it shows, and rows that main.ts prints as a table or as JSON.
 
+import type { Release } from './engines.ts';
+
 export interface BenchOptions {
   /** Names of workloads or cases to measure; empty: the bench's own choice. */
   readonly only: readonly string[];
   readonly processes: number;
   readonly rounds: number;
+  readonly nodes: readonly Release[];
 }
 
 export type Row = Readonly<Record<string, string | number>>;

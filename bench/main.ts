@@ -1,23 +1,28 @@
-// npm run bench -- [BENCH] [--only NAME,...] [--processes N] [--rounds N] [--json]
-// Prints the figures that the docs quote, with the engine they were measured on.
+// npm run bench -- [BENCH...] [--only NAME,...] [--node 26,24,22] [--processes N] [--rounds N] [--json FILE]
+// Prints the figures that the docs quote, with the engines and the machine they were measured on.
 
-import { cpus } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import type { Bench, Row } from './bench.ts';
+import { costs } from './costs.ts';
+import { releases } from './engines.ts';
 import { firstCall } from './first-call.ts';
 import { redirect } from './redirect.ts';
 import { slowdown } from './slowdown.ts';
+import { startup } from './startup.ts';
 
-const benches: readonly Bench[] = [slowdown, redirect, firstCall];
+const benches: readonly Bench[] = [slowdown, startup, costs, redirect, firstCall];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string', default: '' },
-    processes: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '10' },
-    json: { type: 'boolean', default: false },
+    node: { type: 'string', default: releases.join(',') },
+    processes: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '20' },
+    json: { type: 'string' },
   },
 });
 const chosen = positionals.length === 0 ? benches : benches.filter(({ name }) => positionals.includes(name));
@@ -25,25 +30,31 @@ if (chosen.length === 0) {
   console.error(`no bench "${positionals}"; there are ${benches.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
+const wanted = values.node.split(',');
+const options = {
+  only: values.only.split(',').filter(Boolean),
+  nodes: releases.filter((release) => wanted.includes(String(release))),
+  processes: Number(values.processes),
+  rounds: Number(values.rounds),
+};
 
-const machine = `Node ${process.versions.node}, V8 ${process.versions.v8}, ${cpus()[0]?.model ?? 'unknown CPU'}`;
-const results: unknown[] = [];
-if (!values.json) console.log(machine);
+const date = new Date().toISOString().slice(0, 10);
+const load = loadavg()[0]?.toFixed(1);
+const machine = `${date}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, load ${load} at the start`;
+console.log(machine);
+const results: Record<string, readonly Row[]> = {};
 for (const bench of chosen) {
   const rows: Row[] = [];
-  const options = {
-    only: values.only.split(',').filter(Boolean),
-    processes: Number(values.processes),
-    rounds: Number(values.rounds),
-  };
+  results[bench.name] = rows;
   for await (const row of bench.run(options)) {
     rows.push(row);
     if (process.stderr.isTTY) process.stderr.write(`\r${bench.name}: ${rows.length} rows\r`);
+    // A run takes long: what is measured is kept.
+    if (values.json !== undefined)
+      writeFileSync(values.json, `${JSON.stringify({ machine, results }, null, 1)}\n`);
   }
-  results.push({ bench: bench.name, rows });
-  if (!values.json) print(bench, rows);
+  print(bench, rows);
 }
-if (values.json) console.log(JSON.stringify({ machine, results }, null, 2));
 
 function print(bench: Bench, rows: readonly Row[]): void {
   const table = new Table({ head: [...bench.columns], style: { head: [], border: [] } });

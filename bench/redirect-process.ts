@@ -7,7 +7,7 @@ import { instantiate } from '../src/host/index.ts';
 import { prepare } from '../src/prepare/index.ts';
 import { Patcher } from '../src/runtime/index.ts';
 import { wat } from '../test/support/wat.ts';
-import { threadTimeMs } from './statistics.ts';
+import { threadTimeMs } from './clock.ts';
 
 export const steps = ['unprepared', 'prepared', 'patched', 'reverted'] as const;
 /** ns a call, one figure a round. */
@@ -26,9 +26,8 @@ export const cases: Readonly<Record<string, Case>> = {
   'from JavaScript': { parameters: 0, from: 'host' },
 };
 
-/** Linux counts a thread's time in ticks of up to 4 ms: a round must be long against that. */
-const callsPerRound = 60_000_000;
-const warmUpRounds = 2;
+const callsPerRound = 10_000_000;
+const warmUpRounds = 4;
 
 function kernel({ parameters }: Case): string {
   const zeros = '(i32.const 0)'.repeat(parameters);

@@ -1,90 +1,70 @@
-// node slowdown-process.ts WORKLOAD ROUNDS: one process of the slowdown bench. Loads the program unprepared and prepared by
-// each policy, warms all of them up until V8 has optimised them, then runs them in turn; the order rotates, so that
+// node slowdown-process.ts WORKLOAD ROUNDS SEED: one process of the slowdown bench. Loads the program in each mode, warms
+// all of them up until V8 has optimised them, then runs them in turn, many short rounds; the order rotates, so that
 // none of them always follows the same other one.
 
-import { slotPolicies } from '../src/patch/index.ts';
-import { prepare } from '../src/prepare/index.ts';
-import {
-  engine,
-  observe,
-  type Running,
-  substitute,
-  type Workload,
-  workloads,
-} from '../test/support/workloads/index.ts';
-import { threadTimeMs } from './statistics.ts';
-
-const modes = ['none', ...slotPolicies] as const;
-type Mode = (typeof modes)[number];
+import { observe, type Running, type Workload } from '../test/support/workloads/index.ts';
+import { threadTimeMs } from './clock.ts';
+import { benchPrograms, inMode, type Mode, modes } from './modules.ts';
 
 export interface SlowdownSamples {
-  readonly modules: Readonly<Record<Mode, { slots: number; functions: number; growth: number }>>;
+  readonly modules: Readonly<Record<Mode, { slots: number; functions: number; sizeBytes: number }>>;
   /** Thread CPU time of the work, ms, one figure a round. */
   readonly times: Readonly<Record<Mode, readonly number[]>>;
 }
 
-const warmUpMs = 2000;
-/** Linux counts a thread's time in ticks of up to 4 ms: a round must be long against that. */
-const roundMs = 400;
+const warmUpMs = 1200;
+const roundMs = 15;
 
-async function measure(workload: Workload, rounds: number): Promise<SlowdownSamples> {
-  const { modules } = await observe(workload.start);
+async function measure(workload: Workload, rounds: number, seed: number): Promise<SlowdownSamples> {
+  const { modules } = await observe(workload.start, 0.05);
   const programs = {} as Record<Mode, Running>;
   const described = {} as Record<Mode, SlowdownSamples['modules'][Mode]>;
-  for (const mode of modes) {
-    const made =
-      mode === 'none'
-        ? []
-        : await Promise.all(modules.map((m) => prepare(m, { slots: mode, engine: 'splice' })));
-    const loader =
-      mode === 'none'
-        ? engine
-        : substitute(
-            modules,
-            made.map(({ bytes }) => bytes),
-          );
+  // Where code and memory come to lie differs from process to process; no mode always comes first.
+  const order = modes.map((_, i) => modes[(i + seed) % modes.length] ?? 'plain');
+  for (const mode of order) {
+    const { loader, ...description } = await inMode(mode, modules);
     programs[mode] = await workload.start(loader);
-    const sum = (of: (report: (typeof made)[number]['report']) => number): number =>
-      made.reduce((total, { report }) => total + of(report), 0);
-    const before = sum((report) => report.sizeBytes.before);
-    described[mode] = {
-      slots: sum((report) => report.slots),
-      functions: sum((report) => report.functions),
-      growth: sum((report) => report.sizeBytes.after) / before - 1,
-    };
+    described[mode] = description;
   }
-  for (const mode of modes) await warmUp(programs[mode]);
-  const began = performance.now();
-  await programs.none.work();
-  const repeats = Math.ceil(roundMs / (performance.now() - began));
-  return { modules: described, times: await timeInTurn(programs, { rounds, repeats }) };
+  const scale = await findScale(programs.plain);
+  for (const mode of order) await warmUp(programs[mode], scale);
+  const times: Record<Mode, number[]> = { plain: [], control: [], all: [], auto: [], entry: [] };
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < order.length; turn++) {
+      const mode = order[(turn + round) % order.length] ?? 'plain';
+      times[mode].push(await timeOnce(programs[mode], scale));
+    }
+  }
+  return { modules: described, times };
 }
 
-async function warmUp(program: Running): Promise<void> {
-  for (const until = performance.now() + warmUpMs; performance.now() < until; ) {
-    await program.work();
+/** How much work takes about as long as a round is to take. */
+async function findScale(program: Running): Promise<number> {
+  let scale = 1;
+  for (let i = 0; i < 4; i++) {
+    await program.work(scale);
+    const elapsed = await timeOnce(program, scale);
+    scale = Math.min(10, Math.max(0.02, (scale * roundMs) / elapsed));
+  }
+  return scale;
+}
+
+async function timeOnce(program: Running, scale: number): Promise<number> {
+  const began = threadTimeMs();
+  await program.work(scale);
+  return threadTimeMs() - began;
+}
+
+async function warmUp(program: Running, scale: number): Promise<void> {
+  for (let spent = 0; spent < warmUpMs; ) {
+    spent += await timeOnce(program, scale);
     // Code that V8 optimised in the background is taken over between rounds.
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-async function timeInTurn(
-  programs: Record<Mode, Running>,
-  { rounds, repeats }: { readonly rounds: number; readonly repeats: number },
-): Promise<Record<Mode, number[]>> {
-  const times: Record<Mode, number[]> = { none: [], all: [], auto: [], entry: [] };
-  for (let round = 0; round < rounds; round++) {
-    for (let turn = 0; turn < modes.length; turn++) {
-      const mode = modes[(turn + round) % modes.length] ?? 'none';
-      const began = threadTimeMs();
-      for (let i = 0; i < repeats; i++) await programs[mode].work();
-      times[mode].push((threadTimeMs() - began) / repeats);
-    }
-  }
-  return times;
-}
-
-const [name, rounds] = process.argv.slice(2);
-const workload = workloads.find((w) => w.name === name);
+const [name, rounds, seed] = process.argv.slice(2);
+const workload = benchPrograms.find((w) => w.name === name);
 if (workload === undefined) throw new Error(`no workload "${name}"`);
-process.stdout.write(JSON.stringify(await measure(workload, Number(rounds))));
+const samples = await measure(workload, Number(rounds), Number(seed));
+process.stdout.write(JSON.stringify(samples), () => process.exit());

@@ -1,49 +1,80 @@
-// What slots cost a program that is not patched: the time of its ordinary work, prepared against unprepared.
+// What slots cost a program that is not patched: the time of its ordinary work, prepared against unprepared, and beside it
+// the unprepared module against itself, which says how much of a figure is chance.
 
-import { slotPolicies } from '../src/patch/index.ts';
-import { workloads } from '../test/support/workloads/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 import { measureInChild } from './child.ts';
+import type { Release } from './engines.ts';
+import { benchPrograms, modes } from './modules.ts';
 import type { SlowdownSamples } from './slowdown-process.ts';
-import { spread } from './statistics.ts';
+import { geometricMean, type Spread, spread } from './statistics.ts';
 
 export const slowdown: Bench = {
   name: 'slowdown',
   shows:
-    'CPU time of unpatched programs, prepared / unprepared; interleaved rounds, median and quartiles of their ratios',
-  columns: ['program', 'slots', 'of functions', 'unprepared ms', 'ratio', 'quartiles', 'size'],
+    'CPU time of unpatched programs, prepared / unprepared: median and quartiles over processes of the median over interleaved rounds',
+  columns: ['node', 'program', 'slots', 'of functions', 'plain ms', 'ratio', 'quartiles', 'file size'],
   run,
 };
 
-const defaults = ['sql.js', 'quickjs'];
+const compared = modes.filter((mode) => mode !== 'plain');
+type Compared = (typeof compared)[number];
 
-async function* run({ only, processes, rounds }: BenchOptions): AsyncGenerator<Row> {
-  const chosen = workloads.filter(({ name }) => (only.length === 0 ? defaults : only).includes(name));
-  for (const { name } of chosen) {
-    const runs: SlowdownSamples[] = [];
-    for (let i = 0; i < processes; i++)
-      runs.push(
-        await measureInChild<SlowdownSamples>('slowdown-process.ts', { args: [name, String(rounds)] }),
-      );
-    for (const policy of slotPolicies) yield row(name, policy, runs);
+/** Programs that only call are no part of the mean: they stand for no program. */
+const callsOnly = new Set(benchPrograms.filter((w) => w.traits.includes('calls only')).map((w) => w.name));
+
+async function* run({ only, processes, rounds, nodes }: BenchOptions): AsyncGenerator<Row> {
+  const chosen = benchPrograms.filter(({ name }) => only.length === 0 || only.includes(name));
+  for (const node of nodes) {
+    const ratios: Record<Compared, number[]> = { control: [], all: [], auto: [], entry: [] };
+    for (const { name } of chosen) {
+      const runs: SlowdownSamples[] = [];
+      for (let i = 0; i < processes; i++) {
+        const args = [name, String(rounds), String(i)];
+        runs.push(await measureInChild<SlowdownSamples>('slowdown-process.ts', { args, node }));
+      }
+      for (const mode of compared) {
+        const ratio = spread(runs.map((samples) => ratioOf(samples, mode)));
+        if (!callsOnly.has(name)) ratios[mode].push(ratio.median);
+        yield row({ node, program: name, mode, runs, ratio });
+      }
+    }
+    if (ratios.all.length > 1)
+      for (const mode of compared)
+        yield {
+          node,
+          program: `geometric mean of ${ratios[mode].length}`,
+          slots: mode,
+          ratio: geometricMean(ratios[mode]).toFixed(3),
+        };
   }
 }
 
-function row(program: string, policy: (typeof slotPolicies)[number], runs: readonly SlowdownSamples[]): Row {
-  const ratios = runs.flatMap((run) =>
-    run.times[policy].map((time, i) => time / (run.times.none[i] ?? Number.NaN)),
-  );
-  const ratio = spread(ratios);
-  const plain = spread(runs.flatMap((run) => run.times.none));
-  const module = runs[0]?.modules[policy];
+/** A round of each mode ran next to a round of the plain module: their quotient knows least of what else the machine did. */
+function ratioOf({ times }: SlowdownSamples, mode: Compared): number {
+  return spread(times[mode].map((time, i) => time / (times.plain[i] ?? Number.NaN))).median;
+}
+
+interface Measured {
+  readonly node: Release;
+  readonly program: string;
+  readonly mode: Compared;
+  readonly runs: readonly SlowdownSamples[];
+  readonly ratio: Spread;
+}
+
+function row({ node, program, mode, runs, ratio }: Measured): Row {
+  const module = runs[0]?.modules[mode];
+  const before = runs[0]?.modules.plain.sizeBytes ?? 0;
+  const growth = 100 * ((module?.sizeBytes ?? before) / before - 1);
   return {
+    node,
     program,
-    slots: policy,
-    'of functions': `${module?.slots} / ${module?.functions}`,
-    'unprepared ms': plain.median.toFixed(1),
+    slots: mode,
+    'of functions': mode === 'control' ? '' : `${module?.slots} / ${module?.functions}`,
+    'plain ms': spread(runs.flatMap((samples) => samples.times.plain)).median.toFixed(1),
     ratio: ratio.median.toFixed(3),
     quartiles: `${ratio.low.toFixed(3)} - ${ratio.high.toFixed(3)}`,
-    size: `+${(100 * (module?.growth ?? 0)).toFixed(1)} %`,
-    samples: ratio.count,
+    'file size': mode === 'control' ? '' : `+${growth.toFixed(1)} %`,
+    processes: ratio.count,
   };
 }

@@ -48,7 +48,14 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_SOURCE_INVALID: { file: string; errors: string };
   WGRAFT_ERR_SOURCE_UNSUPPORTED: { file: string; what: string; remedy?: string };
   WGRAFT_ERR_IMPORT_UNRESOLVED: { import: string; file: string; reason: string; remedy?: string };
-  WGRAFT_ERR_IMPORT_TYPE: { import: string; file: string; expected: string; found: string };
+  /** `owner`: who has it; the program, if it is not said. */
+  WGRAFT_ERR_IMPORT_TYPE: {
+    import: string;
+    file: string;
+    expected: string;
+    found: string;
+    owner?: 'runtime';
+  };
   WGRAFT_ERR_IMPORT_NOT_ALLOWED: { import: string; file: string };
   WGRAFT_ERR_COMPILER_MISSING: { package: string };
   WGRAFT_ERR_SYMBOLS_MISSING: { symbols: readonly string[]; file: string };
@@ -57,6 +64,17 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_DATA_CHANGED: { symbol: string; how: 'size' | 'value'; old: number; new: number };
   /** `fields`: what changed, in words; `others`: further structs whose layout changed. */
   WGRAFT_ERR_LAYOUT_CHANGED: { struct: string; fields: readonly string[]; others: readonly string[] };
+  /** `offsets`: of fields in the old build, which are `distance` bytes further on in the new one. */
+  WGRAFT_ERR_LAYOUT_SUSPECTED: {
+    functions: readonly string[];
+    offsets: readonly number[];
+    distance: number;
+  };
+  WGRAFT_ERR_CONSTANT_REPLACED: {
+    function: string;
+    constants: readonly string[];
+    variables: readonly string[];
+  };
   WGRAFT_ERR_START_CODE_CHANGED: { function: string };
   WGRAFT_ERR_EXPORT_CHANGED: { export: string; old: string; new: string };
   WGRAFT_ERR_NOT_REACHABLE: { function: string };
@@ -77,6 +95,35 @@ export interface ErrorDetailsByCode {
     reason?: string;
   };
   WGRAFT_ERR_TRANSITION_REVERSED: { program: string; patch: string };
+  WGRAFT_ERR_TRANSITION_EXPIRED: {
+    program: string;
+    patch: string;
+    done: number;
+    total: number;
+    deadlineMs: number;
+    functions: readonly string[];
+    /** Where the instances could not even be looked at. */
+    reason?: string;
+  };
+  WGRAFT_ERR_TRANSITION_CONFLICTS: {
+    program: string;
+    patch: string;
+    attempts: number;
+    conflicts: readonly { instance: number; functions: readonly string[]; thread?: number }[];
+  };
+  WGRAFT_ERR_FORCE_UNCONFIRMED: { program: string; blocking: number };
+  WGRAFT_ERR_NO_TRANSITION: Record<string, never>;
+  WGRAFT_ERR_MODEL_UNSUPPORTED: { model: string; program: string; reason: string };
+  WGRAFT_ERR_PATCH_REFUSED: { patch: string; instance: number; reason: string };
+  WGRAFT_ERR_STATE_INCOMPATIBLE: {
+    patch: string;
+    program: string;
+    id: number;
+    version: number | undefined;
+    installed: number;
+  };
+  WGRAFT_ERR_GROUP_FULL: { limit: number };
+  WGRAFT_ERR_INSTANCE_ACTIVE: { program: string; instance: number; functions: readonly string[] };
   // --- the control socket ---
   WGRAFT_ERR_CONTROL_NAME: { name: string };
   WGRAFT_ERR_CONTROL_FOLDER: { folder: string; reason: string };

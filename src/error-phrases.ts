@@ -15,8 +15,32 @@ export function layoutHint({ struct, others }: Layout): string {
   return `if none is alive when the patch is applied: --allow-layout ${which}; else make the fix without changing the layout, or restart`;
 }
 
+/** @see WGRAFT_ERR_LAYOUT_SUSPECTED */
+export function layoutSuspected({
+  functions,
+  offsets,
+  distance,
+}: ErrorDetails<'WGRAFT_ERR_LAYOUT_SUSPECTED'>): string {
+  const where = functions.map((f) => `"${f}"`);
+  const moved = `${Math.abs(distance)} bytes ${distance > 0 ? 'further on' : 'further up'}`;
+  return `a struct seems to have another layout, and objects that are alive have the old one: the same code now looks ${moved} for what was at offset ${someOf(offsets, ', ')} (in ${someOf(where, ', ')})`;
+}
+
+export const suspectedHint: string =
+  'build both with -g: then the struct is named; if no object of it is alive when the patch is applied: --allow-layout all';
+
+/** @see WGRAFT_ERR_CONSTANT_REPLACED */
+export function constantReplaced(d: ErrorDetails<'WGRAFT_ERR_CONSTANT_REPLACED'>): string {
+  const variables = `new ${d.variables.length === 1 ? 'variable' : 'variables'} ${someOf(d.variables, ', ')}`;
+  return `"${d.function}" reads the ${variables} where it had the constant ${someOf(d.constants, ', ')}: what the program made with that may not be found with another value`;
+}
+
+export function constantHint({ variables }: ErrorDetails<'WGRAFT_ERR_CONSTANT_REPLACED'>): string {
+  return `if nothing that is alive was made with the constant: --allow-new-state ${variables[0] ?? 'all'}; else a fix that keeps it, or a restart`;
+}
+
 /** The first few of a list that may be long; `details` has them all. */
-function someOf(items: readonly string[], separator: string): string {
+function someOf(items: readonly (string | number)[], separator: string): string {
   const shown = 6;
   const rest = items.length - shown;
   return items.slice(0, shown).join(separator) + (rest > 0 ? `${separator}and ${rest} more` : '');

@@ -2,7 +2,14 @@
 // its meaning. What its details hold is in error-details.ts; the class that carries them in errors.ts.
 
 import type { ErrorCode, ErrorDetails } from './error-details.ts';
-import { layoutChanged, layoutHint } from './error-phrases.ts';
+import {
+  constantHint,
+  constantReplaced,
+  layoutChanged,
+  layoutHint,
+  layoutSuspected,
+  suspectedHint,
+} from './error-phrases.ts';
 
 /** Exit codes of the command line, in the order in which `wgraft --help` prints them. */
 export const exitCodes = {
@@ -167,8 +174,9 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'notPatchable',
   },
   WGRAFT_ERR_IMPORT_TYPE: {
-    message: (d) => `import ${d.import} of ${d.file} is declared ${d.found}, the program has ${d.expected}`,
-    hint: 'declare it as the program has it',
+    message: (d) =>
+      `import ${d.import} of ${d.file} is declared ${d.found}, the ${d.owner ?? 'program'} has ${d.expected}`,
+    hint: (d) => `declare it as the ${d.owner ?? 'program'} has it`,
     exit: 'notPatchable',
   },
   WGRAFT_ERR_IMPORT_NOT_ALLOWED: {
@@ -205,10 +213,12 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     hint: (d) =>
       d.how === 'size'
         ? 'a running program keeps its variables: make the fix without changing this one, or restart'
-        : 'if the running value may stay: --keep-data NAME (or --keep-data all)',
+        : 'if the running value may stay, or a callback of the patch sets it: --keep-data NAME (or --keep-data all)',
     exit: 'notPatchable',
   },
   WGRAFT_ERR_LAYOUT_CHANGED: { message: layoutChanged, hint: layoutHint, exit: 'notPatchable' },
+  WGRAFT_ERR_LAYOUT_SUSPECTED: { message: layoutSuspected, hint: suspectedHint, exit: 'notPatchable' },
+  WGRAFT_ERR_CONSTANT_REPLACED: { message: constantReplaced, hint: constantHint, exit: 'notPatchable' },
   WGRAFT_ERR_START_CODE_CHANGED: {
     message: (d) => `"${d.function}" changed, which runs only when a program starts`,
     hint: 'a running program has started already: this change needs a restart',
@@ -242,7 +252,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
   },
   WGRAFT_ERR_NO_ALLOCATOR: {
     message: (d) =>
-      `the patch needs ${d.sizeBytes} bytes of the program's memory, and nothing says where they can safely be: ${d.reason}`,
+      `${d.sizeBytes === 0 ? 'shadow variables need room in' : `the patch needs ${d.sizeBytes} bytes of`} the program's memory, and nothing says where they can safely be: ${d.reason}`,
     hint: 'if you know: --allocator malloc=NAME, --allocator malloc=#INDEX or --allocator grow',
     exit: 'notPatchable',
   },
@@ -266,6 +276,65 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
   WGRAFT_ERR_TRANSITION_REVERSED: {
     message: (d) => `patch "${d.patch}" is not on "${d.program}": the transition was reversed`,
     hint: 'somebody reverted it while it was being applied; wgraft status shows what is applied',
+    exit: 'failed',
+  },
+  WGRAFT_ERR_TRANSITION_EXPIRED: {
+    message: (d) =>
+      `patch "${d.patch}" was taken back: after ${(d.deadlineMs / 1000).toFixed(1)}s ${d.total - d.done} of ${d.total} instances ` +
+      `still ran ${d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', ')}` +
+      (d.reason === undefined ? '' : `: ${d.reason}`),
+    hint: 'give it more time with --deadline (0: for ever), or complete it with `wgraft force` while it runs',
+    exit: 'stalled',
+  },
+  WGRAFT_ERR_TRANSITION_CONFLICTS: {
+    message: (d) =>
+      `patch "${d.patch}" could not switch all instances at once in ${d.attempts} attempts: ` +
+      d.conflicts
+        .map(
+          (c) =>
+            `instance ${c.instance}${c.thread === undefined ? '' : ` of thread ${c.thread}`} ran ${c.functions.length === 0 ? 'something' : c.functions.join(', ')}`,
+        )
+        .join('; '),
+    hint: 'nothing was changed; a model that switches one instance after another (hybrid) waits for each by itself',
+    exit: 'stalled',
+  },
+  WGRAFT_ERR_FORCE_UNCONFIRMED: {
+    message: (d) => `nothing was forced in ${d.program}; instances in the way: ${d.blocking}`,
+    hint: '--yes forces them: old code that is active will meet new code; wgraft force --help says what that can break',
+    exit: 'usage',
+  },
+  WGRAFT_ERR_NO_TRANSITION: {
+    message: () => 'no transition runs',
+    hint: 'wgraft status shows what is applied',
+    exit: 'nothingToDo',
+  },
+  WGRAFT_ERR_MODEL_UNSUPPORTED: {
+    message: (d) => `"${d.program}" cannot be patched with the model ${d.model}: ${d.reason}`,
+    hint: 'hybrid waits until nothing of the program runs where its stacks cannot be trusted',
+    exit: 'notPatchable',
+  },
+  WGRAFT_ERR_PATCH_REFUSED: {
+    message: (d) =>
+      `the pre_patch callback of "${d.patch}" refused it in instance ${d.instance}: ${d.reason}`,
+    hint: 'nothing was changed',
+    exit: 'failed',
+  },
+  WGRAFT_ERR_STATE_INCOMPATIBLE: {
+    message: (d) =>
+      `patch "${d.patch}" is not compatible with what is on "${d.program}": system state ${d.id} has version ${d.installed} ` +
+      `there, and ${d.version === undefined ? 'the patch, which is cumulative, does not know it' : `version ${d.version} in the patch`}`,
+    hint: 'apply a patch that knows this state in the same or a later version, or revert what is on first',
+    exit: 'notPatchable',
+  },
+  WGRAFT_ERR_GROUP_FULL: {
+    message: (d) => `the group has ${d.limit} threads already`,
+    hint: 'give it room for more: new ThreadGroup({ maxThreads })',
+    exit: 'failed',
+  },
+  WGRAFT_ERR_INSTANCE_ACTIVE: {
+    message: (d) =>
+      `instance ${d.instance} of "${d.program}" still runs ${d.functions.join(', ') || 'something'}`,
+    hint: 'release it when nothing of it runs',
     exit: 'failed',
   },
 

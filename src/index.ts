@@ -2,10 +2,20 @@
 
 import type { ControlServer, ListenOptions } from './control/index.ts';
 import { defaultPatcher } from './host/index.ts';
-import type { Patcher } from './runtime/index.ts';
+import type { Operations } from './runtime/index.ts';
 
 export { type ErrorCode, type ErrorJson, errorCodes, WgraftError } from './errors.ts';
-export { defaultPatcher, type Instantiated, type InstantiateOptions, instantiate } from './host/index.ts';
+export {
+  defaultPatcher,
+  type Instantiated,
+  type InstantiateOptions,
+  type Invitation,
+  instantiate,
+  joinGroup,
+  type Member,
+  ThreadGroup,
+  type ThreadGroupOptions,
+} from './host/index.ts';
 export * from './runtime/index.ts';
 export { version } from './version.ts';
 
@@ -18,8 +28,8 @@ export { version } from './version.ts';
  */
 export async function listen(
   options: ListenOptions,
-  patcher: Patcher = defaultPatcher,
+  operations: Operations = defaultPatcher,
 ): Promise<ControlServer> {
   const control = await import('./control/index.ts');
-  return control.listen(patcher, options);
+  return control.listen(operations, options);
 }

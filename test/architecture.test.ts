@@ -50,6 +50,7 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((f)
 const imports = files.flatMap((from): Import[] => {
   const text = readFileSync(join(src, from), 'utf8');
   const statements = [...text.matchAll(/^(?:import|export)\s(type\s)?[^;]*?from '([^']+)'/gm)];
+  const bare = [...text.matchAll(/^import '([^']+)'/gm)];
   const calls = [...text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)];
   const one = (specifier: string, eager: boolean): Import => ({
     from,
@@ -58,6 +59,7 @@ const imports = files.flatMap((from): Import[] => {
   });
   return [
     ...statements.map((s) => one(s[2] ?? '', s[1] === undefined)),
+    ...bare.map((b) => one(b[1] ?? '', true)),
     ...calls.map((c) => one(c[1] ?? '', false)),
   ];
 });

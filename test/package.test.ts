@@ -30,6 +30,15 @@ test('src/version.ts and package.json agree', () => {
   expect(version).toBe(manifest.version);
 });
 
+test("CI runs the README's test command and nothing else", () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [, command = ''] = /and this runs the tests:\n\n```\n(.*)\n```\n/.exec(readme) ?? [];
+  const ci = readFileSync(join(root, '.ci/run'), 'utf8').split('\n');
+  const commands = ci.filter((line) => line !== '' && !/^(#|set |cd )/.test(line));
+  expect(commands).toEqual(['npm cit']);
+  expect(command).toBe('npm cit');
+});
+
 describe('the packed tarball, installed in an empty project', () => {
   const project = mkdtempSync(join(tmpdir(), 'wgraft-package-'));
   const home = join(project, 'node_modules/wgraft');

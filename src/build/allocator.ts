@@ -2,7 +2,7 @@
 // that a patch adds must not look to the program's allocator like pages of its own, and its malloc must be a malloc.
 
 import { WgraftError } from '../errors.ts';
-import type { Allocator } from '../patch/index.ts';
+import { type Allocator, type FindOnly, mallocType, namedAllocator, namedFree } from '../patch/index.ts';
 import { bodyReader, type FuncIndex, findCustom, op, Reader, sectionReader, walk } from '../wasm/index.ts';
 import { findFunction } from './function-reference.ts';
 import { showProgramType } from './import-types.ts';
@@ -10,9 +10,6 @@ import { showTargetFunction, type Target } from './target.ts';
 
 /** The user's word for it: `grow`, `malloc=NAME` or `malloc=#INDEX`. */
 export type AllocatorChoice = string;
-
-const mallocNames = ['malloc', '_malloc', 'dlmalloc', '__wbindgen_malloc'];
-const mallocType = '(i32) -> i32';
 
 /**
  * Decides.
@@ -31,7 +28,7 @@ export function chooseAllocator(
   if (memory.flags & 4)
     return refuse('its memory has 64-bit addresses, which patches with data do not support yet');
   if (choice !== undefined) return chosen(target, choice);
-  const malloc = namedMalloc(target);
+  const malloc = namedAllocator(onlyOf(target));
   if (malloc !== undefined) return malloc;
   const verdict = mayGrow(target);
   if (!verdict.safe) return refuse(verdict.reason);
@@ -48,21 +45,26 @@ function chosen(target: Target, choice: AllocatorChoice): Allocator {
   const type = showProgramType(target, index);
   const name = showTargetFunction(target, index);
   if (type !== mallocType) invalid(`"${name}" has type ${type}, an allocator has ${mallocType}`);
-  return { kind: 'function', index, name, reason: 'chosen by the author of the patch' };
+  return {
+    kind: 'function',
+    index,
+    name,
+    ...namedFree(onlyOf(target), name),
+    reason: 'chosen by the author of the patch',
+  };
 }
 
 function invalid(reason: string): never {
   throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option: 'allocator', reason });
 }
 
-/** Go's and AssemblyScript's allocators have other names and types, and collect what they do not know to be in use. */
-function namedMalloc(target: Target): Allocator | undefined {
-  for (const name of mallocNames) {
+function onlyOf(target: Target): FindOnly {
+  return (name, type) => {
     const [index, ...others] = target.functionsByName.get(name) ?? [];
-    if (index === undefined || others.length > 0 || showProgramType(target, index) !== mallocType) continue;
-    return { kind: 'function', index, name, reason: `the program's own "${name}" has type ${mallocType}` };
-  }
-  return undefined;
+    return index === undefined || others.length > 0 || showProgramType(target, index) !== type
+      ? undefined
+      : index;
+  };
 }
 
 interface Verdict {

@@ -2,6 +2,10 @@
 
 import { WgraftError } from '../errors.ts';
 import {
+  type Allocator,
+  allocates,
+  type Callbacks,
+  type ImportSource,
   isPatchName,
   type Manifest,
   type MemoryNeed,
@@ -15,11 +19,12 @@ import { type AllocatorChoice, chooseAllocator } from './allocator.ts';
 import type { CompiledUnit } from './compile.ts';
 import { emit, number } from './emit.ts';
 import type { NamedImport } from './items.ts';
-import { Linker } from './link.ts';
+import { Linker, type LinkResult } from './link.ts';
 import { type Extent, layOut } from './link-units.ts';
 import type { ProgramData } from './program-data.ts';
 import type { ReplacedFunction } from './replaced.ts';
 import { type BuildReport, makeReport, noteDuplicates } from './report.ts';
+import { type PatchRules, writtenRules } from './rules.ts';
 import type { Target } from './target.ts';
 
 export interface BuiltPatch {
@@ -37,6 +42,7 @@ export interface Parts {
   readonly metadata?: PatchMetadata;
   readonly allocator?: AllocatorChoice;
   readonly allowImports: readonly string[];
+  readonly rules: PatchRules;
   /** When the build began, performance.now(). */
   readonly began: number;
   /** What the author should know besides. */
@@ -74,10 +80,12 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
     imports: imports.map(({ module: from, name, source }: NamedImport) => ({
       module: from,
       name,
-      ...source,
+      ...withBodyHash(target, source),
     })),
-    ...memoryNeed(target, layout.memory, parts.allocator),
+    ...memoryNeed(target, layout.memory, imports, parts.allocator),
     ...(linked.tableSize === 0 ? {} : { table: { size: linked.tableSize } }),
+    ...callbacksOf(linked),
+    ...writtenRules(parts.rules),
     metadata: parts.metadata ?? {},
   };
   const patch = writePatch(module, manifest, { name: 'wgraft', version });
@@ -91,18 +99,38 @@ function replacement(
   made: readonly { readonly export: string; readonly index: number }[],
 ): Replacement {
   const { index, slot, entry } = f;
-  const hash = Buffer.from(entry.hash).toString('hex');
+  const hash = hex(entry.hash);
   const found = made.find((r) => r.index === index)?.export ?? '';
   return { index, name: entry.name, slot, type: entry.type, hash, export: found };
+}
+
+/** Of what a patch calls, or takes the address of, the body: run-pre matching covers it, too. */
+function withBodyHash<T extends ImportSource | Allocator>({ functions }: Target, source: T): T {
+  const names = 'from' in source ? source.from : source.kind;
+  const isFunction = names === 'func' || names === 'function-address' || names === 'function';
+  const entry = isFunction && 'index' in source ? functions.get(source.index) : undefined;
+  return entry === undefined ? source : { ...source, hash: hex(entry.hash) };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }
 
 function memoryNeed(
   target: Target,
   memory: Extent,
+  imports: readonly NamedImport[],
   choice: AllocatorChoice | undefined,
 ): { memory?: MemoryNeed } {
-  if (memory.sizeBytes === 0) return {};
-  return { memory: { ...memory, allocator: chooseAllocator(target, memory.sizeBytes, choice) } };
+  const shadows = imports.some(({ source }) => source.from === 'shadow' && allocates(source.operation));
+  if (memory.sizeBytes === 0 && !shadows) return {};
+  const allocator = withBodyHash(target, chooseAllocator(target, memory.sizeBytes, choice));
+  return { memory: { ...memory, allocator } };
+}
+
+function callbacksOf({ callbacks }: LinkResult): { callbacks?: Callbacks } {
+  if (callbacks.length === 0) return {};
+  return { callbacks: Object.fromEntries(callbacks.map((c) => [c.name, c.export])) };
 }
 
 /** What the parsers and the compiler let pass, the engine may still refuse: the author's mistake, or a bug of ours. */

@@ -7,6 +7,7 @@ import { assemble, type BuiltPatch, checkName } from './assemble.ts';
 import { compileSources, type Source } from './compile.ts';
 import { readProgramData, unknownData } from './program-data.ts';
 import { chooseReplacements } from './replaced.ts';
+import { checkRules, type PatchRules } from './rules.ts';
 import { readTarget } from './target.ts';
 
 export interface ReplacementSource {
@@ -15,7 +16,7 @@ export interface ReplacementSource {
   readonly source: Source;
 }
 
-export interface BuildOptions {
+export interface BuildOptions extends PatchRules {
   /** The prepared module. */
   readonly target: Uint8Array;
   readonly replacements: readonly ReplacementSource[];
@@ -32,6 +33,8 @@ export interface BuildOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** More options for the C compiler, e.g. -DNDEBUG. */
   readonly compilerFlags?: readonly string[];
+  /** A source with callbacks only; those of the replacements' sources count too. */
+  readonly callbacks?: Source;
 }
 
 /**
@@ -50,11 +53,12 @@ export async function buildPatch(options: BuildOptions): Promise<BuiltPatch> {
   const data = symbols === undefined ? unknownData : readProgramData(symbols, target);
   const units = await compileSources(target, replaced, options);
 
-  return assemble({ ...options, target, replaced, units, data, allowImports, began });
+  return assemble({ ...options, target, replaced, units, data, allowImports, began, rules: options });
 }
 
 function checkOptions(options: BuildOptions): void {
   checkName(options.name);
+  checkRules(options);
   if (options.replacements.length > 0) return;
   const reason = 'a patch replaces at least one function';
   throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option: 'replacements', reason });

@@ -3,6 +3,7 @@
 
 import { WgraftError } from '../errors.ts';
 import { withClang } from './clang.ts';
+import { wgraftHeader } from './wgraft-header.ts';
 
 export interface CProgram {
   readonly text: string;
@@ -10,7 +11,7 @@ export interface CProgram {
   readonly file: string;
   /** The name that it is compiled under; default: the last part of `file`. */
   readonly compileAs?: string;
-  /** Headers, by path. */
+  /** Headers, by path; wgraft.h is there. */
   readonly headers?: Readonly<Record<string, string>>;
   /** More options for the compiler, behind `-O2` and `--emit-relocs`. */
   readonly compilerFlags?: readonly string[];
@@ -24,7 +25,11 @@ export async function compileProgram(program: CProgram): Promise<Uint8Array> {
   const name = program.compileAs ?? file.split(/[\\/]/).at(-1) ?? 'main.c';
   const args = [name, '--target=wasm32-wasip1', '-O2', '-I', '.', '-Wl,--emit-relocs', ...compilerFlags];
   const { ok, output, files } = await withClang((clang) =>
-    clang.run({ tool: 'clang', args: [...args, '-o', result], files: { ...headers, [name]: text } }),
+    clang.run({
+      tool: 'clang',
+      args: [...args, '-o', result],
+      files: { 'wgraft.h': wgraftHeader, ...headers, [name]: text },
+    }),
   );
   const wasm = files[result];
   if (!ok || wasm === undefined)

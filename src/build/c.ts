@@ -4,7 +4,7 @@
 import { WgraftError } from '../errors.ts';
 import { readModule } from '../wasm/index.ts';
 import { type Clang, withClang } from './clang.ts';
-import type { CompileOptions, Source } from './compile.ts';
+import type { CompileOptions, Source, WrittenSource } from './compile.ts';
 import { onlyFunction } from './function-reference.ts';
 import type { WrittenFunction } from './replaced.ts';
 import type { Target } from './target.ts';
@@ -31,28 +31,24 @@ const identifier = /^[A-Za-z_]\w*$/;
 /** @throws WGRAFT_ERR_SOURCE_INVALID, WGRAFT_ERR_SOURCE_UNSUPPORTED, WGRAFT_ERR_COMPILER_MISSING */
 export async function compileC(
   target: Target,
-  replaced: readonly WrittenFunction[],
+  written: readonly WrittenSource[],
   options: CompileOptions,
 ): Promise<Unit> {
-  return withClang((clang) => compileWith(clang, target, replaced, options));
+  return withClang((clang) => compileWith(clang, target, written, options));
 }
 
 async function compileWith(
   clang: Clang,
   target: Target,
-  replaced: readonly WrittenFunction[],
+  written: readonly WrittenSource[],
   options: CompileOptions,
 ): Promise<Unit> {
-  const sources = [
-    ...new Map(replaced.map((r) => [`${r.source.file}\0${r.source.text}`, r.source])).values(),
-  ];
   const objects: Record<string, Uint8Array> = {};
-  for (const [i, source] of sources.entries()) {
-    const ofSource = replaced.filter((r) => r.source.file === source.file && r.source.text === source.text);
-    objects[`${i}.o`] = await compileOne(clang, source, ofSource, options);
-  }
-  const file = sources.map((s) => s.file).join(', ');
-  return readUnit(file, 'c', await linkObjects({ clang, target, objects, file }, cNames(replaced)));
+  for (const [i, { source, replaced }] of written.entries())
+    objects[`${i}.o`] = await compileOne(clang, source, replaced, options);
+  const file = written.map((w) => w.source.file).join(', ');
+  const names = cNames(written.flatMap((w) => w.replaced));
+  return readUnit(file, 'c', await linkObjects({ clang, target, objects, file }, names));
 }
 
 function cNames(replaced: readonly WrittenFunction[]): string[] {

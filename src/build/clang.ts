@@ -40,7 +40,7 @@ export class Clang {
   #isAlive = true;
 
   constructor() {
-    this.#worker = new Worker(workerUrl('clang-worker'), { stdout: true, stderr: true });
+    this.#worker = new Worker(workerUrl('clang-worker'), { stdout: true, stderr: true, execArgv: [] });
     // A worker that dies is reported by the job that waits for it.
     this.#worker.on('error', () => {});
     this.#worker.once('exit', () => {

@@ -16,11 +16,19 @@ export interface Source {
 export interface CompileOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly compilerFlags?: readonly string[];
+  /** A source with callbacks only. */
+  readonly callbacks?: Source;
 }
 
 export interface CompiledUnit {
   readonly unit: Unit;
   readonly replaced: readonly ReplacedFunction[];
+}
+
+/** A source, and the functions of the program that it replaces: none where it has callbacks only. */
+export interface WrittenSource {
+  readonly source: Source;
+  readonly replaced: readonly WrittenFunction[];
 }
 
 /** @throws WGRAFT_ERR_SOURCE_INVALID, WGRAFT_ERR_SOURCE_UNSUPPORTED, WGRAFT_ERR_COMPILER_MISSING */
@@ -30,25 +38,25 @@ export async function compileSources(
   options: CompileOptions,
 ): Promise<CompiledUnit[]> {
   const units: CompiledUnit[] = [];
-  for (const ofText of byText(replaced.filter((r) => r.source.kind === 'wat'))) {
-    const source = ofText[0]?.source;
-    if (source === undefined) continue;
+  const written = bySource(replaced, options.callbacks);
+  for (const { source, replaced: ofSource } of written.filter((w) => w.source.kind === 'wat')) {
     const bytes = await parseWat(source.text, source.file);
-    units.push({ unit: readUnit(source.file, 'wat', bytes), replaced: ofText });
+    units.push({ unit: readUnit(source.file, 'wat', bytes), replaced: ofSource });
   }
-  const inC = replaced.filter((r) => r.source.kind === 'c');
+  const inC = written.filter((w) => w.source.kind === 'c');
   if (inC.length > 0) {
     const { compileC } = await import('./c.ts');
-    units.push({ unit: await compileC(target, inC, options), replaced: inC });
+    units.push({ unit: await compileC(target, inC, options), replaced: inC.flatMap((w) => w.replaced) });
   }
   return units;
 }
 
-function byText(replaced: readonly WrittenFunction[]): Iterable<readonly WrittenFunction[]> {
-  const texts = new Map<string, WrittenFunction[]>();
-  for (const r of replaced) {
-    const key = `${r.source.file}\0${r.source.text}`;
-    texts.set(key, [...(texts.get(key) ?? []), r]);
-  }
-  return texts.values();
+function bySource(replaced: readonly WrittenFunction[], callbacks: Source | undefined): WrittenSource[] {
+  const sources = [...replaced.map((r) => r.source), ...(callbacks === undefined ? [] : [callbacks])];
+  const key = (source: Source): string => `${source.file}\0${source.text}`;
+  const distinct = new Map(sources.map((source) => [key(source), source]));
+  return [...distinct].map(([known, source]) => ({
+    source,
+    replaced: replaced.filter((r) => key(r.source) === known),
+  }));
 }

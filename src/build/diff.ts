@@ -15,11 +15,13 @@ import {
   refuseOther,
 } from './from-builds/build-from-builds.ts';
 import { type BuildsDebug, layoutFindings, readDebug } from './from-builds/layout-changes.ts';
+import { constantRefusals } from './from-builds/replaced-constants.ts';
 import { type Selection, select } from './from-builds/selection.ts';
 import { synthesise } from './from-builds/synthesis.ts';
 import { readTarget, type Target } from './target.ts';
 
-export interface DiffOptions extends Pick<FromBuildsOptions, 'old' | 'new' | 'keepData' | 'allowLayouts'> {
+export interface DiffOptions
+  extends Pick<FromBuildsOptions, 'old' | 'new' | 'keepData' | 'allowLayouts' | 'allowNewState'> {
   /** What was prepared from `old`, if that was not done with `prepare`'s options below. */
   readonly target?: Uint8Array;
   readonly prepare?: PrepareOptions;
@@ -79,7 +81,11 @@ export async function diffBuilds(options: DiffOptions): Promise<BuildDiff> {
   const debug = readDebug(comparison);
   const layouts = layoutFindings(comparison, debug, options.allowLayouts ?? []);
   const inTheWay = dataRefusals(comparison, options.keepData ?? []);
-  const refusals: WgraftError[] = [...layouts.refusals, ...inTheWay];
+  const refusals: WgraftError[] = [
+    ...layouts.refusals,
+    ...inTheWay,
+    ...constantRefusals(comparison, options.allowNewState ?? []),
+  ];
   const selection = attempt(refusals, () => select(comparison, target));
   if (selection !== undefined && selection.replaced.size > 0)
     attempt(refusals, () => synthesise(comparison, selection, target));

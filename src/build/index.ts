@@ -17,3 +17,5 @@ export {
 export type { SourcePosition } from './dwarf/index.ts';
 export { buildPatchFromBuilds, type FromBuildsOptions } from './from-builds/build-from-builds.ts';
 export type { BuildReport, ReportedFunction } from './report.ts';
+export type { PatchRules } from './rules.ts';
+export { wgraftHeader } from './wgraft-header.ts';

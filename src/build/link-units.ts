@@ -4,6 +4,7 @@
 import { WgraftError } from '../errors.ts';
 import { type FuncIndex, funcType, type GlobalIndex, type Import, showFuncType } from '../wasm/index.ts';
 import type { Binding } from './binding.ts';
+import { findCallbacks, refuseSecondCallback } from './callbacks.ts';
 import type { CompiledUnit } from './compile.ts';
 import { isEmpty } from './data-function.ts';
 import { sameType } from './import-types.ts';
@@ -36,11 +37,13 @@ export function layOut(resolution: Resolution, units: readonly CompiledUnit[]): 
     const placement = placeUnit(space);
     memoryOffset = Math.ceil(memoryOffset / placement.alignment) * placement.alignment;
     const replacements = findReplacements(resolution, unit, replaced);
-    linkUnits.push({ ...space, placement, memoryOffset, tableOffset, replacements, bind });
+    const callbacks = findCallbacks(unit);
+    linkUnits.push({ ...space, placement, memoryOffset, tableOffset, replacements, callbacks, bind });
     memoryOffset += placement.memorySize;
     tableOffset += placement.entries.length;
     if (placement.memorySize > 0) alignBytes = Math.max(alignBytes, placement.alignment);
   }
+  refuseSecondCallback(linkUnits);
   return { linkUnits, memory: { sizeBytes: memoryOffset, alignBytes } };
 }
 

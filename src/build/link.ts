@@ -4,7 +4,7 @@
 // patch replaces goes through the program's slot, as the program's own calls do, so that a later patch, or a revert, counts for it
 // too; only a function that calls itself does so directly. And the address of a replaced function is the program's.
 
-import { type ImportSource, patchDataExport, patchTableExport } from '../patch/index.ts';
+import { callbackExports, type ImportSource, patchDataExport, patchTableExport } from '../patch/index.ts';
 import {
   copyBody,
   copyValType,
@@ -19,6 +19,7 @@ import {
   Writer,
 } from '../wasm/index.ts';
 import type { Binding } from './binding.ts';
+import type { CallbackName } from './callbacks.ts';
 import { writeDataFunction } from './data-function.ts';
 import { declarations } from './declarations.ts';
 import type { Assembly, DefinedItem, ExportItem, FunctionItem, ImportItem, Item } from './items.ts';
@@ -35,6 +36,8 @@ export interface LinkUnit {
   readonly tableOffset: number;
   /** Its replacement functions, with the program's functions that they replace. */
   readonly replacements: ReadonlyMap<FuncIndex, FuncIndex>;
+  /** Its functions that are the patch's callbacks. */
+  readonly callbacks: ReadonlyMap<CallbackName, FuncIndex>;
   readonly bind: (i: Import) => Binding;
   /** True for the imported memory or table that is the program's. */
   readonly isProgram: Space['isProgram'];
@@ -49,6 +52,11 @@ export interface LinkResult {
     readonly index: FuncIndex;
     readonly item: FunctionItem;
     readonly unit: Unit;
+  }[];
+  readonly callbacks: readonly {
+    readonly name: CallbackName;
+    readonly export: string;
+    readonly item: FunctionItem;
   }[];
 }
 
@@ -91,6 +99,13 @@ export class Linker {
         unit: u.unit,
       })),
     );
+    const callbacks = this.#units.flatMap((u) =>
+      [...u.callbacks].map(([name, own]) => ({
+        name,
+        export: callbackExports[name],
+        item: this.#ownFunction(u, own),
+      })),
+    );
     for (const u of this.#units) {
       for (const own of u.placement.entries) this.#entries.push(this.#item(u, 'func', own));
     }
@@ -99,7 +114,7 @@ export class Linker {
     for (let item = this.#queue.shift(); item !== undefined; item = this.#queue.shift())
       item.write(scratch.reset());
     const exports: ExportItem[] = [
-      ...replacements.map((r) => ({ name: r.export, item: r.item })),
+      ...[...replacements, ...callbacks].map((r) => ({ name: r.export, item: r.item })),
       ...this.#entries.map((item, i) => ({ name: patchTableExport(i), item })),
       ...(data === undefined ? [] : [{ name: patchDataExport, item: data }]),
     ];
@@ -116,7 +131,7 @@ export class Linker {
       exports,
       referenced: [...this.#referenced],
     };
-    return { assembly, tableSize: this.#entries.length, replacements };
+    return { assembly, tableSize: this.#entries.length, replacements, callbacks };
   }
 
   /** What index `index` of a unit's index space is in the patch. `within` is the unit's function whose code asks. */

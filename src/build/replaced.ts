@@ -68,6 +68,10 @@ const slotless: Readonly<Record<SlotlessReason, { reason: string; remedy: string
     reason: 'it is a small leaf function, which the policy "auto" leaves out',
     remedy: 'replace the functions that call it, or prepare the program with --slots all',
   },
+  small: {
+    reason: 'it is a small function of a large program, which the policy "auto" leaves out',
+    remedy: 'replace the functions that call it, or prepare the program with --slots all',
+  },
   inner: {
     reason: 'it is neither exported nor address-taken, and the policy "entry" gives no slot to others',
     remedy: 'replace the functions that call it, or prepare the program with --slots all',

@@ -1,6 +1,6 @@
 // What a build says of itself.
 
-import type { Manifest, MemoryNeed, PatchImport } from '../patch/index.ts';
+import type { Callbacks, Manifest, MemoryNeed, PatchImport } from '../patch/index.ts';
 import { type FuncIndex, type SlotIndex, Writer } from '../wasm/index.ts';
 import type { SourcePosition } from './dwarf/index.ts';
 import type { LinkResult, LinkUnit } from './link.ts';
@@ -14,6 +14,8 @@ export interface BuildReport {
   readonly functions: readonly ReportedFunction[];
   /** Names of the further functions that the patch carries. */
   readonly added: readonly string[];
+  /** Names of its callbacks' functions. */
+  readonly callbacks?: Callbacks;
   readonly imports: readonly PatchImport[];
   readonly memory: MemoryNeed | undefined;
   /** How many functions of the patch get a place in the program's table. */
@@ -56,6 +58,7 @@ export function makeReport(
       sizeBytes: bodySize(linked, f.index),
     })),
     added: addedNames(linked),
+    ...reportedCallbacks(linked),
     imports: manifest.imports,
     memory: manifest.memory,
     tableEntries: linked.tableSize,
@@ -71,10 +74,15 @@ function bodySize(linked: LinkResult, index: FuncIndex): number {
 }
 
 function addedNames(linked: LinkResult): string[] {
-  const replacing = new Set(linked.replacements.map((r) => r.item));
+  const called = new Set([...linked.replacements, ...linked.callbacks].map((r) => r.item));
   return linked.assembly.functions
-    .filter((f) => !replacing.has(f) && !f.generated)
+    .filter((f) => !called.has(f) && !f.generated)
     .map((f) => f.name ?? `function ${f.index}`);
+}
+
+function reportedCallbacks({ callbacks }: LinkResult): Pick<BuildReport, 'callbacks'> {
+  if (callbacks.length === 0) return {};
+  return { callbacks: Object.fromEntries(callbacks.map((c) => [c.name, c.item.name ?? c.export])) };
 }
 
 /** A source that was copied from the program brings functions and data along of which the program goes on using its own. */

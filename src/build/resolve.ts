@@ -16,6 +16,7 @@ import { type Binding, showImport } from './binding.ts';
 import { findFunction, nearNames } from './function-reference.ts';
 import { checkImportType } from './import-types.ts';
 import type { ProgramData } from './program-data.ts';
+import { runtimeFunction, runtimeFunctionNames } from './runtime-functions.ts';
 import { showTargetFunction, type Target } from './target.ts';
 import { findExport, type Unit } from './unit.ts';
 
@@ -41,7 +42,7 @@ export function resolveImport(r: Resolution, unit: Unit, i: Import): Binding {
     case 'original':
       return original(r, unit, i);
     case 'patch':
-      return base(unit, i, i.name);
+      return runtimeFunction(unit, i) ?? base(unit, i, i.name);
     case 'address':
     case 'GOT.mem':
       return address(r, unit, i);
@@ -140,7 +141,7 @@ function base(unit: Unit, i: Import, name: string): Binding {
   const known = { memory_base: 'memory-base', table_base: 'table-base' } as const;
   const kind = name === 'memory_base' || name === 'table_base' ? known[name] : undefined;
   if (kind === undefined)
-    return unresolved(unit, i, 'a patch offers memory_base and table_base, nothing else');
+    return unresolved(unit, i, `a patch offers memory_base, table_base, ${runtimeFunctionNames.join(', ')}`);
   wantI32(unit, i, false);
   return { kind };
 }

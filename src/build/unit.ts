@@ -1,6 +1,7 @@
 // A unit: one module of replacement code, as it came out of the WAT parser or the C linker, before it is a patch.
 
 import { WgraftError } from '../errors.ts';
+import { reservedPrefix } from '../patch/index.ts';
 import {
   type Export,
   type FuncIndex,
@@ -55,7 +56,7 @@ export function findReplacement(unit: Unit, labels: readonly string[], alone: bo
     if (named.length === 1 && named[0] !== undefined) return named[0][0];
   }
   const own = unit.module.exports.filter(
-    (e) => e.kind === 'func' && e.index >= imported && !e.name.startsWith('__wasm_'),
+    (e) => e.kind === 'func' && e.index >= imported && !isReserved(e.name),
   );
   const only = new Set(own.map((e) => e.index));
   const [first] = only;
@@ -68,13 +69,18 @@ export function findReplacement(unit: Unit, labels: readonly string[], alone: bo
   });
 }
 
+/** Names that the linker makes, and those of callbacks. */
+function isReserved(name: string): boolean {
+  return name.startsWith('__wasm_') || name.startsWith(reservedPrefix);
+}
+
 function definedNames(unit: Unit): string[] {
   const { imported, functions, exports } = unit.module;
   const names: string[] = [];
   for (let index = imported.func; index < functions.length && names.length < 20; index += 1) {
     const name =
       exports.find((e) => e.kind === 'func' && e.index === index)?.name ?? unit.names.get(index) ?? undefined;
-    if (name !== undefined && !name.startsWith('__wasm_')) names.push(`"${name}"`);
+    if (name !== undefined && !isReserved(name)) names.push(`"${name}"`);
   }
   return names;
 }

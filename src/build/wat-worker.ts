@@ -1,6 +1,6 @@
-// Worker: parses one WAT text with one parser and answers with the module or with what the parser says.
+// Worker: parses WAT texts, one after the other, each with one parser, and answers with the module or with what the parser says.
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { binaryenFeatures } from '../wasm/index.ts';
 
 export interface WatJob {
@@ -20,8 +20,10 @@ export type WatAnswer =
       }[];
     };
 
-const job = workerData as WatJob; // parseWat sends nothing else
-parentPort?.postMessage(await (job.parser === 'wabt' ? withWabt(job.text) : withBinaryen(job.text)));
+// parseWat sends nothing else, and the next one only after the answer.
+parentPort?.on('message', async ({ parser, text }: WatJob) => {
+  parentPort?.postMessage(await (parser === 'wabt' ? withWabt(text) : withBinaryen(text)));
+});
 
 async function withWabt(text: string): Promise<WatAnswer> {
   const { default: start } = await import('wabt');

@@ -1,4 +1,4 @@
-// WAT to a module. Parsers run in a worker of their own with a time limit: wabt never comes back from deeply nested text.
+// WAT to a module. Parsers run in a worker with a time limit: wabt never comes back from deeply nested text.
 // wabt goes first, since it keeps code as it is written; what it does not know is binaryen's, which knows every proposal.
 
 import { Worker } from 'node:worker_threads';
@@ -51,16 +51,39 @@ function invalid(file: string, errors: string): never {
   throw new WgraftError('WGRAFT_ERR_SOURCE_INVALID', { file, errors });
 }
 
+/** Starting a parser takes longer than most texts: a worker that has answered waits for the next one, and keeps no process alive. */
+let idle: Worker | undefined;
+
+function takeWorker(): Worker {
+  const worker = idle ?? new Worker(workerUrl('wat-worker'), { stdout: true, stderr: true, execArgv: [] });
+  idle = undefined;
+  worker.removeAllListeners();
+  worker.ref();
+  return worker;
+}
+
+function putBack(worker: Worker): void {
+  if (idle !== undefined) return void worker.terminate();
+  idle = worker;
+  worker.removeAllListeners();
+  worker.once('error', () => {}); // followed by exit
+  worker.once('exit', () => {
+    if (idle === worker) idle = undefined;
+  });
+  worker.unref();
+}
+
 /** The worker's answer; undefined if it took too long or died. */
 function ask(job: WatJob, timeoutMs: number): Promise<WatAnswer | undefined> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerUrl('wat-worker'), { workerData: job, stdout: true, stderr: true });
-    const timer = setTimeout(() => finish(undefined), timeoutMs);
+    const worker = takeWorker();
     const finish = (answer: WatAnswer | undefined): void => {
       clearTimeout(timer);
-      void worker.terminate();
+      if (answer === undefined) void worker.terminate();
+      else putBack(worker);
       resolve(answer);
     };
+    const timer = setTimeout(() => finish(undefined), timeoutMs);
     worker.once('message', finish);
     worker.once('exit', () => finish(undefined));
     worker.once('error', (error: Error & { code?: string }) => {
@@ -68,6 +91,7 @@ function ask(job: WatJob, timeoutMs: number): Promise<WatAnswer | undefined> {
       clearTimeout(timer);
       reject(error);
     });
+    worker.postMessage(job);
   });
 }
 

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { CProgram } from '../build/index.ts';
 import { WgraftError } from '../errors.ts';
-import { readInput } from './files.ts';
+import { readInput, readModuleInput } from './files.ts';
 
 export interface TwoBuilds {
   readonly old: Uint8Array;
@@ -15,7 +15,7 @@ export interface SourceOptions {
   readonly compilerFlags: readonly string[];
 }
 
-/** @throws WGRAFT_ERR_FILE, WGRAFT_ERR_USAGE, WGRAFT_ERR_SOURCE_INVALID, WGRAFT_ERR_COMPILER_MISSING */
+/** @throws WGRAFT_ERR_FILE, WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_USAGE, WGRAFT_ERR_SOURCE_INVALID, WGRAFT_ERR_COMPILER_MISSING */
 export async function readBuilds(old: string, next: string, options: SourceOptions): Promise<TwoBuilds> {
   if (old === '-' && next === '-')
     throw new WgraftError('WGRAFT_ERR_USAGE', { what: 'only one of the two builds can come from stdin' });
@@ -23,7 +23,7 @@ export async function readBuilds(old: string, next: string, options: SourceOptio
     const what = `${old} and ${next}: either both are modules, or both are C`;
     throw new WgraftError('WGRAFT_ERR_USAGE', { what });
   }
-  if (!isC(old)) return { old: await readInput(old), new: await readInput(next) };
+  if (!isC(old)) return { old: await readModuleInput(old), new: await readModuleInput(next) };
   const compileAs = path.basename(old);
   // One after the other: they share one compiler.
   return {

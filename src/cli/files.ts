@@ -3,6 +3,7 @@
 import type { Stats } from 'node:fs';
 import { open, stat, writeFile } from 'node:fs/promises';
 import { reasonOf, WgraftError } from '../errors.ts';
+import { withMore } from './output.ts';
 
 /** The files that this command has read: it never writes over one of them. */
 const inputs = new Set<string>();
@@ -15,6 +16,21 @@ function identity({ dev, ino }: Stats): string {
 export async function readInput(file: string): Promise<Uint8Array<ArrayBuffer>> {
   if (file === '-') return collect(process.stdin, Number.POSITIVE_INFINITY);
   return withFile(file, async (handle) => new Uint8Array(await handle.readFile()));
+}
+
+/**
+ * Reads a module, where a command has several files: what is no module is refused here, by the name of its file.
+ * @throws WGRAFT_ERR_FILE, WGRAFT_ERR_WASM_MALFORMED
+ */
+export async function readModuleInput(file: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await readInput(file);
+  const { readSections } = await import('../wasm/index.ts');
+  try {
+    readSections(bytes);
+  } catch (error) {
+    throw WgraftError.is(error) ? withMore(error, { lines: [`in ${file}`], fields: { file } }) : error;
+  }
+  return bytes;
 }
 
 /**

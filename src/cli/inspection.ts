@@ -133,16 +133,30 @@ async function showPatch(output: Output, patch: Manifest): Promise<string> {
   if (metadata.cves !== undefined && metadata.cves.length > 0)
     lines.push(`cves       ${metadata.cves.join(', ')}`);
   if (memory !== undefined) {
-    lines.push(`memory     ${plural(memory.sizeBytes, 'byte')}, from ${showAllocator(memory.allocator)}`);
+    const needed = memory.sizeBytes === 0 ? 'for shadow variables' : plural(memory.sizeBytes, 'byte');
+    lines.push(`memory     ${needed}, from ${showAllocator(memory.allocator)}`);
   }
   if (patch.table !== undefined)
     lines.push(`table      ${plural(patch.table.size, 'entry').replace('entrys', 'entries')}`);
+  lines.push(...showRules(patch));
   const rows = patch.replaces.map((r) => [r.name ?? `#${r.index}`, r.index, r.slot, r.type]);
   const replaced = await table(output, ['REPLACES', 'INDEX', 'SLOT', 'TYPE'], rows);
   if (!output.verbose || patch.imports.length === 0)
     return `${lines.join('\n')}\nimports    ${patch.imports.length}\n\n${replaced}`;
   const imports = patch.imports.map((i) => [`${i.module}.${i.name}`, showSource(i)]);
   return `${lines.join('\n')}\n\n${replaced}\n${await table(output, ['NEEDS', 'FROM'], imports)}`;
+}
+
+/** What the patch asks of the runtime besides replaced functions. */
+function showRules({ callbacks = {}, states = [], cumulative = false, model }: Manifest): string[] {
+  const lines: string[] = [];
+  if (cumulative) lines.push('cumulative takes the place of all patches that are applied');
+  if (model !== undefined) lines.push(`model      ${model}`);
+  if (states.length > 0)
+    lines.push(`states     ${states.map(({ id, version }) => `${id} (version ${version})`).join(', ')}`);
+  const called = Object.entries(callbacks).map(([callback, name]) => `${callback} (${name})`);
+  if (called.length > 0) lines.push(`callbacks  ${called.join(', ')}`);
+  return lines;
 }
 
 function showAllocator(allocator: NonNullable<Manifest['memory']>['allocator']): string {
@@ -152,6 +166,7 @@ function showAllocator(allocator: NonNullable<Manifest['memory']>['allocator']):
 
 function showSource(i: Manifest['imports'][number]): string {
   if (i.from === 'host') return `host ${i.host.module}.${i.host.name}`;
+  if ('operation' in i) return `${i.from} ${i.operation}`;
   if (i.from === 'address') return `address ${i.address}`;
   return 'index' in i ? `${i.from} #${i.index}` : i.from;
 }

@@ -11,39 +11,58 @@ export interface LongWait {
 
 const quietMs = 1000;
 
-/** Starts the first second. */
-export async function longWait(output: Output, doing: string): Promise<LongWait> {
+/**
+ * Starts the first second.
+ * @param deadly the signals that end the command at once. One that the caller handles is not among them.
+ */
+export async function longWait(
+  output: Output,
+  doing: string,
+  deadly: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
+): Promise<LongWait> {
   if (output.json) return { show() {}, stop() {} };
   const spinner = output.live ? await makeSpinner() : undefined;
   let shown = false;
   let state = '';
   let detail = '';
-  const update = (changed: boolean): void => {
-    const line = `${doing}: ${state}${detail === '' ? '' : `, ${detail}`}`;
-    if (spinner !== undefined) spinner.text = line;
-    else if (shown && changed) output.note(line);
+  const line = (): string => `${doing}: ${state}${detail === '' ? '' : `, ${detail}`}`;
+  // The terminal gets its cursor back, and then the signal does what it would have done.
+  const die = (signal: NodeJS.Signals): void => {
+    spinner?.stop();
+    process.kill(process.pid, signal);
   };
   const timer = setTimeout(() => {
     shown = true;
-    spinner?.start();
-    update(true);
+    if (spinner === undefined) return output.note(line());
+    for (const signal of deadly) process.once(signal, die);
+    spinner.start(line());
   }, quietMs);
   return {
     show(newState, newDetail = '') {
       const changed = newState !== state;
       [state, detail] = [newState, newDetail];
-      update(changed);
+      // A spinner draws what it is told, started or not.
+      if (!shown) return;
+      if (spinner !== undefined) spinner.text = line();
+      else if (changed) output.note(line());
     },
     stop() {
       clearTimeout(timer);
+      for (const signal of deadly) process.off(signal, die);
       if (shown) spinner?.stop();
       shown = false;
     },
   };
 }
 
-async function makeSpinner(): Promise<{ text: string; start: () => unknown; stop: () => unknown }> {
+interface Spinner {
+  text: string;
+  start(text: string): unknown;
+  stop(): unknown;
+}
+
+async function makeSpinner(): Promise<Spinner> {
   const { default: yoctoSpinner } = await import('yocto-spinner');
-  // Ctrl-C is ours: it leaves a transition running and says so.
+  // It would end the process with an exit code of its own.
   return yoctoSpinner({ stream: process.stderr, handleSignals: false });
 }

@@ -2,6 +2,8 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import ms from 'ms';
+import { type ConsistencyModel, consistencyModels } from '../patch/index.ts';
+import type { TransitionOptions } from '../runtime/index.ts';
 import type { OutputOptions } from './output.ts';
 
 export interface TargetOptions extends OutputOptions {
@@ -82,6 +84,37 @@ export function targetOptions(command: Command): Command {
         .default(30_000, '30s'),
     );
 }
+
+export interface TransitionFlags {
+  model?: ConsistencyModel;
+  deadline?: number;
+}
+
+/** The options of commands that begin a transition. */
+export function transitionOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--model <name>', 'consistency model; default: what the patch asks for, or hybrid').choices(
+        consistencyModels,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--deadline <time>',
+        'take it back if it is not through by then; 0: never (default: 60s for apply, never for revert)',
+      ).argParser((text) => (text === '0' ? 0 : parseTime(text))),
+    );
+}
+
+export function transitionSettings({ model, deadline }: TransitionFlags): TransitionOptions {
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+  };
+}
+
+export const modelHelp =
+  'Models: hybrid and leave-set (no changed function is active), leave-kernel (nothing of the instance is active), stop-machine and checkpoint (the same, all instances at once), immediate (at once, whatever runs), safe-point (where the program says so). See docs/consistency.md.';
 
 /** `30s`, `2m`, `500ms`; a bare number is refused, since nobody means milliseconds. */
 export function parseTime(text: string): number {

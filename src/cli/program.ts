@@ -7,6 +7,7 @@ import { addBlocking } from './commands/blocking.ts';
 import { addBuild } from './commands/build.ts';
 import { addCheck } from './commands/check.ts';
 import { addDiff } from './commands/diff.ts';
+import { addForce } from './commands/force.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addPrepare } from './commands/prepare.ts';
 import { addPs } from './commands/ps.ts';
@@ -23,7 +24,7 @@ export type AddCommand = (program: Command, output: Output) => void;
 const groups: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
   ['Build:', [addPrepare, addBuild, addDiff]],
   ['Inspect:', [addInspect, addVerify]],
-  ['Operate:', [addRun, addRegister, addPs, addApply, addRevert, addStatus, addBlocking, addCheck]],
+  ['Operate:', [addRun, addRegister, addPs, addApply, addRevert, addStatus, addBlocking, addCheck, addForce]],
 ];
 
 export function createProgram(output: Output): Command {

@@ -1,6 +1,6 @@
 // Two builds from a source tree and a diff, as klp-build makes them: copy the tree, build, apply the diff, build again. Both
 // builds are made in the same folder, so that __FILE__ is the same. Every step that was done is written down in the work
-// folder: after a failure, the next run goes on with the step that failed.
+// folder: after a failure, the next run goes on with the step that failed. Lines keep their numbers (line-numbers.ts).
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,6 +10,7 @@ import path from 'node:path';
 import { reasonOf, WgraftError } from '../errors.ts';
 import type { TwoBuilds } from './builds.ts';
 import { readInput } from './files.ts';
+import { keepLineNumbers } from './line-numbers.ts';
 
 export interface SourceTree {
   readonly source: string;
@@ -120,7 +121,10 @@ class SourceBuild {
 
   /** With `patch`, or `git apply` where there is none. Nothing is applied unless all of it can be. */
   async #applyPatch(): Promise<void> {
-    const { patch } = this.#tree;
+    const patch = path.join(this.#work, 'fix.diff');
+    // Sources may have any encoding: a byte is a character here.
+    const diff = Buffer.from(await readInput(this.#tree.patch)).toString('latin1');
+    await onDisk(patch, 'write', () => writeFile(patch, keepLineNumbers(diff), 'latin1'));
     const options = ['-p1', '--batch', '--forward', '-i', patch];
     const step = 'apply the diff';
     try {

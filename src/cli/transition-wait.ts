@@ -10,7 +10,7 @@ import { type Output, withMore } from './output.ts';
 
 export interface Wait {
   readonly client: ControlClient;
-  readonly doing: 'apply' | 'revert';
+  readonly doing: 'apply' | 'revert' | 'force';
   readonly begin: () => Promise<TransitionResult>;
 }
 
@@ -70,13 +70,37 @@ async function explainStall(error: unknown, client: ControlClient): Promise<unkn
   return withMore(error, { lines: blocking.map(showBlocking), fields: { blocking } });
 }
 
+/** Where what blocks is, followed by for how long. */
+export function stateInWords(state: Blocking['state']): string {
+  const words = {
+    running: 'running',
+    suspended: 'suspended for',
+    unwound: 'unwound for',
+    unseen: 'not to be looked at for',
+    'no-safe-point': 'at no safe point for',
+  } as const;
+  return words[state];
+}
+
 export function showBlocking(b: Blocking): string {
   const runs = b.stack.length > 0 ? b.stack.join(' > ') : b.functions.join(', ');
-  return `instance ${b.instance}   running ${showTime(b.blockedMs)}   ${runs}`.trimEnd();
+  const state =
+    b.busyMs === undefined ? `${stateInWords(b.state)} ${showTime(b.blockedMs)}` : showBusy(b.busyMs);
+  return `instance ${showInstance(b)}   ${state}   ${runs}`.trimEnd();
+}
+
+function showBusy(busyMs: number): string {
+  return `no host call for ${showTime(busyMs)}`;
+}
+
+/** Threads number their instances each for itself. */
+export function showInstance({ instance, thread }: Pick<Blocking, 'instance' | 'thread'>): string {
+  return thread === undefined ? String(instance) : `${instance} of thread ${thread}`;
 }
 
 async function showProgress(output: Output, wait: Wait): Promise<{ stop: () => void }> {
-  const shown = await longWait(output, `${wait.doing} in ${wait.client.label}`);
+  // Not Ctrl-C, which leaves the transition running and says so.
+  const shown = await longWait(output, `${wait.doing} in ${wait.client.label}`, ['SIGTERM', 'SIGHUP']);
   let state = 'waiting';
   let switched = 0;
   const unsubscribe = wait.client.subscribe((event: PatcherEvent) => {

@@ -208,12 +208,16 @@ class Client implements ControlClient {
     return this.#transition('revert', patch === undefined ? {} : { patch }, options);
   }
 
+  force(options: TransitionOptions = {}): Promise<TransitionResult> {
+    return this.#transition('force', {}, options);
+  }
+
   async #transition(
-    method: 'apply' | 'revert',
+    method: 'apply' | 'revert' | 'force',
     what: { patch?: string },
     options: TransitionOptions,
   ): Promise<TransitionResult> {
-    const log = new TransitionLog(method);
+    const log = new TransitionLog(method === 'force' ? undefined : method);
     const unsubscribe = this.subscribe((event) => log.note(event));
     const limitMs = (options.timeoutMs ?? this.#session.timeoutMs) + graceMs;
     try {

@@ -1,6 +1,6 @@
 // The wire: JSON-RPC 2.0 over a unix socket, framed by Content-Length headers. Both sides import this file.
 //
-//   client -> server   hello (always first), status, blocking, verify, apply, revert, subscribe, unsubscribe, ping
+//   client -> server   hello (always first), status, blocking, verify, apply, revert, force, subscribe, unsubscribe, ping
 //   server -> client   events (notification, after subscribe; several at a time)
 //
 // Parameters are by name. An error's `data` is what WgraftError.toJSON wrote. A major version may change anything; a
@@ -8,7 +8,7 @@
 
 import * as v from 'valibot';
 import { WgraftError } from '../errors.ts';
-import { patchSizeLimitBytes } from '../patch/index.ts';
+import { consistencyModels, patchSizeLimitBytes } from '../patch/index.ts';
 import type {
   Blocking,
   PatcherEvent,
@@ -18,7 +18,7 @@ import type {
   VerifyReport,
 } from '../runtime/index.ts';
 
-export const protocol = { major: 1, minor: 0 } as const;
+export const protocol = { major: 1, minor: 1 } as const;
 
 /** A frame holds at most one patch of the largest size, in base64, and a little around it. */
 export const frameLimitBytes: number = Math.ceil(patchSizeLimitBytes / 3) * 4 + 64 * 1024;
@@ -46,6 +46,7 @@ const texts = v.array(text);
 const named = { id: text, name: text, functions: texts };
 const progress = v.object({ done: count, total: count });
 const direction = v.picklist(['apply', 'revert']);
+const model = v.picklist(consistencyModels);
 const versions = v.object({ major: count, minor: count });
 const metadata = v.object({
   description: v.exactOptional(text),
@@ -55,8 +56,12 @@ const metadata = v.object({
 const options = {
   timeoutMs: v.exactOptional(v.pipe(number, v.minValue(0), v.maxValue(2 ** 31 - 1))),
   wait: v.exactOptional(v.boolean()),
+  model: v.exactOptional(model),
+  deadlineMs: v.exactOptional(v.pipe(number, v.minValue(0))),
+  retryMs: v.exactOptional(v.pipe(number, v.minValue(0))),
 };
 const patch = v.object({ patch: text });
+const thread = { thread: v.exactOptional(count) };
 
 type Schema<T> = v.GenericSchema<unknown, T>;
 
@@ -66,11 +71,13 @@ export const params: {
   readonly verify: Schema<{ patch: string }>;
   readonly apply: Schema<{ patch: string } & TransitionOptions>;
   readonly revert: Schema<{ patch?: string } & TransitionOptions>;
+  readonly force: Schema<TransitionOptions>;
 } = {
   hello: v.object({ protocol: versions }),
   verify: patch,
   apply: v.object({ ...patch.entries, ...options }),
   revert: v.object({ patch: v.exactOptional(v.pipe(text, v.maxLength(256))), ...options }),
+  force: v.object(options),
 };
 
 export type Method =
@@ -80,6 +87,7 @@ export type Method =
   | 'verify'
   | 'apply'
   | 'revert'
+  | 'force'
   | 'subscribe'
   | 'unsubscribe'
   | 'ping';
@@ -98,9 +106,27 @@ const program = v.object({
   buildId: text,
   slots: count,
   universe: count,
-  instances: v.array(v.object({ id: count, state: v.picklist([-1, 0, 1]) })),
-  patches: v.array(v.object({ ...named, state: v.picklist(['applying', 'applied', 'reverting']), metadata })),
-  transition: v.optional(v.object({ patch: text, direction, runningMs: number, instances: progress })),
+  instances: v.array(v.object({ id: count, state: v.picklist([-1, 0, 1]), ...thread })),
+  forced: v.boolean(),
+  patches: v.array(
+    v.object({
+      ...named,
+      state: v.picklist(['applying', 'applied', 'reverting']),
+      cumulative: v.boolean(),
+      states: v.array(v.object({ id: count, version: count })),
+      metadata,
+    }),
+  ),
+  transition: v.optional(
+    v.object({
+      patch: text,
+      direction,
+      model,
+      phase: v.picklist(['preparing', 'committing', 'finishing']),
+      runningMs: number,
+      instances: progress,
+    }),
+  ),
   busyMs: v.exactOptional(number),
 });
 
@@ -116,7 +142,16 @@ const status: Schema<Status> = v.object({
 });
 
 const blocking: Schema<readonly Blocking[]> = v.array(
-  v.object({ program: text, instance: count, blockedMs: number, functions: texts, stack: texts }),
+  v.object({
+    program: text,
+    instance: count,
+    ...thread,
+    busyMs: v.exactOptional(number),
+    blockedMs: number,
+    state: v.picklist(['running', 'suspended', 'unwound', 'unseen', 'no-safe-point']),
+    functions: texts,
+    stack: texts,
+  }),
 );
 
 const verify: Schema<VerifyReport> = v.object({
@@ -140,6 +175,7 @@ const event: Schema<PatcherEvent> = v.variant('type', [
     type: v.literal('instance'),
     program: text,
     instance: count,
+    ...thread,
     change: v.picklist(['born', 'gone']),
   }),
   v.object({
@@ -147,9 +183,36 @@ const event: Schema<PatcherEvent> = v.variant('type', [
     program: text,
     patch: text,
     direction,
-    step: v.picklist(['initializing', 'starting', 'completing', 'complete', 'reversing', 'cancelled']),
+    step: v.picklist([
+      'initializing',
+      'starting',
+      'completing',
+      'complete',
+      'reversing',
+      'cancelled',
+      'expired',
+      'forced',
+      'signaling',
+    ]),
   }),
-  v.object({ type: v.literal('migrated'), program: text, instance: count, universe: count }),
+  v.object({
+    type: v.literal('callback'),
+    program: text,
+    patch: text,
+    instance: count,
+    ...thread,
+    callback: v.picklist(['prePatch', 'postPatch', 'preUnpatch', 'postUnpatch']),
+    outcome: v.picklist(['done', 'refused', 'trapped']),
+    reason: v.exactOptional(text),
+  }),
+  v.object({
+    type: v.literal('migrated'),
+    program: text,
+    instance: count,
+    ...thread,
+    universe: count,
+    safePoint: v.exactOptional(text),
+  }),
 ]);
 
 /** What each answer, and the one notification, must be. */
@@ -213,10 +276,6 @@ function refuseLarge(sizeBytes: number): void {
 }
 
 /** Options as parameters: absent ones stay absent. */
-export function wireOptions(from: TransitionOptions): { timeoutMs?: number; wait?: boolean } {
-  const { timeoutMs, wait } = from;
-  return {
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(wait === undefined ? {} : { wait }),
-  };
+export function wireOptions(from: TransitionOptions): TransitionOptions {
+  return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined));
 }

@@ -68,6 +68,7 @@ function makeHandlers(
       const { patch, ...options } = checked(params.revert, given, 'revert');
       return operations.revert(patch, options);
     },
+    force: (given) => operations.force(checked(params.force, given, 'force')),
     subscribe: () => subscription.start(),
     unsubscribe: () => subscription.stop(),
     ping: () => null,

@@ -3,16 +3,17 @@
 import type { PatcherEvent } from '../runtime/index.ts';
 
 export class TransitionLog {
-  readonly #direction: 'apply' | 'revert';
+  /** Undefined: whichever runs. */
+  readonly #direction: 'apply' | 'revert' | undefined;
   #step: Extract<PatcherEvent, { type: 'transition' }>['step'] | undefined;
   #switched = 0;
 
-  constructor(direction: 'apply' | 'revert') {
+  constructor(direction: 'apply' | 'revert' | undefined) {
     this.#direction = direction;
   }
 
   note(event: PatcherEvent): void {
-    if (event.type === 'transition' && event.direction === this.#direction) {
+    if (event.type === 'transition' && (this.#direction ?? event.direction) === event.direction) {
       this.#step = event.step;
       if (event.step === 'starting') this.#switched = 0;
     }
@@ -36,6 +37,9 @@ export class TransitionLog {
       case 'starting':
       case 'completing':
       case 'reversing':
+      case 'expired':
+      case 'forced':
+      case 'signaling':
         return `the transition was running, ${this.#instances} had switched`;
     }
   }

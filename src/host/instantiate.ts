@@ -3,8 +3,10 @@
 import { WgraftError } from '../errors.ts';
 import { type InstanceHandle, Patcher } from '../runtime/index.ts';
 import { engine } from '../wasm/index.ts';
+import { withSafePoints } from './safe-point.ts';
 
-export interface InstantiateOptions {
+/** The engine's own options (`builtins`, `importedStringConstants`, for bytes only), and wgraft's. */
+export interface InstantiateOptions extends WebAssembly.WebAssemblyCompileOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
   readonly name?: string;
   /** Default: the patcher that all of this thread shares, `defaultPatcher`. */
@@ -21,7 +23,7 @@ export const defaultPatcher: Patcher = new Patcher();
 
 /**
  * Instantiates a prepared module, given as bytes or compiled, with all patches that its program has.
- * For a compiled module too, the result has `module` and `instance`.
+ * For a compiled module too, the result has `module` and `instance`. A program that imports `env.wgraft_safe_point` gets it.
  * @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_STAGE_FAILED, and whatever `WebAssembly.instantiate` throws
  */
 export async function instantiate(
@@ -29,12 +31,14 @@ export async function instantiate(
   imports: WebAssembly.Imports = {},
   options: InstantiateOptions = {},
 ): Promise<Instantiated> {
-  const module = source instanceof WebAssembly.Module ? source : await engine.compile(source);
+  const module = source instanceof WebAssembly.Module ? source : await engine.compile(source, options);
   if (engine.customSections(module, 'wgraft.slots').length === 0) {
     throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what: options.name ?? 'the module' });
   }
-  const instance = await engine.instantiate(module, imports);
   const patcher = options.patcher ?? defaultPatcher;
+  const safePoints = withSafePoints(module, imports, patcher);
+  const instance = await engine.instantiate(module, safePoints.imports);
+  safePoints.bind(instance);
   const named = options.name === undefined ? {} : { name: options.name };
-  return { module, instance, wgraft: patcher.adopt(instance, module, imports, named) };
+  return { module, instance, wgraft: patcher.adopt(instance, module, safePoints.imports, named) };
 }

@@ -1,5 +1,7 @@
 // The names that a prepared module and a patch agree on. Everything wgraft adds to a module carries the reserved prefix.
 
+import type { Callbacks } from './manifest.ts';
+
 export const reservedPrefix = '__wgraft_';
 
 export const slotsSection = 'wgraft.slots';
@@ -20,6 +22,14 @@ export function reservedExport(kind: 'memory' | 'table' | 'global' | 'tag', inde
 
 /** Export of a patch that copies its data segments to its memory base; absent where it has no data. */
 export const patchDataExport = '__wgraft_data';
+
+/** Exports by which a source says which of its functions are the patch's callbacks. */
+export const callbackExports: Readonly<Record<keyof Callbacks, string>> = {
+  prePatch: '__wgraft_pre_patch',
+  postPatch: '__wgraft_post_patch',
+  preUnpatch: '__wgraft_pre_unpatch',
+  postUnpatch: '__wgraft_post_unpatch',
+};
 
 /** Import module names of a patch that wgraft builds; the manifest, not these names, says what they resolve to. */
 export const patchImportModule = 'target';

@@ -2,14 +2,18 @@
 // is refused like a wrong one: a patch that asks for something this version does not know must not be applied half.
 
 import { WgraftError } from '../errors.ts';
+import { consistencyModels } from './consistency.ts';
+import { allocates, callbackTypes, shadowTypes, stateTypes } from './livepatch-imports.ts';
 import type {
   Allocator,
+  Callbacks,
   ImportSource,
   Manifest,
   MemoryNeed,
   PatchImport,
   PatchMetadata,
   Replacement,
+  SystemState,
 } from './manifest.ts';
 
 /** The manifest's JSON, always in the same order of fields. */
@@ -22,6 +26,10 @@ export function writeManifest(m: Manifest): Uint8Array {
     imports: m.imports,
     ...(m.memory === undefined ? {} : { memory: m.memory }),
     ...(m.table === undefined ? {} : { table: m.table }),
+    ...(m.callbacks === undefined ? {} : { callbacks: m.callbacks }),
+    ...(m.states === undefined ? {} : { states: m.states }),
+    ...(m.cumulative === undefined ? {} : { cumulative: m.cumulative }),
+    ...(m.model === undefined ? {} : { model: m.model }),
     metadata: m.metadata,
   };
   return new TextEncoder().encode(JSON.stringify(ordered));
@@ -43,6 +51,10 @@ export function readManifest(payload: Uint8Array): Manifest {
     'imports',
     'memory',
     'table',
+    'callbacks',
+    'states',
+    'cumulative',
+    'model',
     'metadata',
   ]);
   const format = number(f.format, 'format');
@@ -51,6 +63,8 @@ export function readManifest(payload: Uint8Array): Manifest {
   if (replaces.length === 0) refuse('it replaces nothing');
   if (new Set(replaces.map((r) => r.slot)).size !== replaces.length) refuse('it replaces one function twice');
   const imports = list(f.imports, 'imports', readImport);
+  if (f.memory === undefined && imports.some((i) => i.from === 'shadow' && allocates(i.operation)))
+    refuse('it allocates shadow variables, and its manifest has no memory for them');
   return {
     format,
     name: patchName(f.name),
@@ -59,6 +73,10 @@ export function readManifest(payload: Uint8Array): Manifest {
     imports,
     ...(f.memory === undefined ? {} : { memory: readMemory(f.memory) }),
     ...(f.table === undefined ? {} : { table: readTable(f.table) }),
+    ...(f.callbacks === undefined ? {} : { callbacks: readCallbacks(f.callbacks) }),
+    ...(f.states === undefined ? {} : { states: readStates(f.states) }),
+    ...(f.cumulative === undefined ? {} : { cumulative: flag(f.cumulative, 'cumulative') }),
+    ...(f.model === undefined ? {} : { model: oneOf(consistencyModels, f.model, 'model') }),
     metadata: readMetadata(f.metadata),
   };
 }
@@ -102,7 +120,9 @@ function readImport(value: unknown, at: string): PatchImport {
     'from',
     'index',
     'address',
+    'operation',
     'host',
+    'hash',
   ]);
   return {
     module: text(module, `${at}.module`),
@@ -111,15 +131,20 @@ function readImport(value: unknown, at: string): PatchImport {
   };
 }
 
-function readSource(f: Fields<'from' | 'index' | 'address' | 'host'>, at: string): ImportSource {
+function readSource(
+  f: Fields<'from' | 'index' | 'address' | 'operation' | 'host' | 'hash'>,
+  at: string,
+): ImportSource {
   const from = f.from;
   switch (from) {
     case 'func':
+    case 'function-address':
+      fields(f, at, ['from', 'index', 'hash']);
+      return { from, index: number(f.index, `${at}.index`), ...readBodyHash(f.hash, at) };
     case 'memory':
     case 'table':
     case 'global':
     case 'tag':
-    case 'function-address':
       fields(f, at, ['from', 'index']);
       return { from, index: number(f.index, `${at}.index`) };
     case 'bypass':
@@ -130,6 +155,12 @@ function readSource(f: Fields<'from' | 'index' | 'address' | 'host'>, at: string
     case 'address':
       fields(f, at, ['from', 'address']);
       return { from, address: number(f.address, `${at}.address`) };
+    case 'shadow':
+      fields(f, at, ['from', 'operation']);
+      return { from, operation: oneOf(namesOf(shadowTypes), f.operation, `${at}.operation`) };
+    case 'state':
+      fields(f, at, ['from', 'operation']);
+      return { from, operation: oneOf(namesOf(stateTypes), f.operation, `${at}.operation`) };
     case 'host': {
       const { host } = fields(f, at, ['from', 'host']);
       const h = fields(host, `${at}.host`, ['module', 'name']);
@@ -141,6 +172,10 @@ function readSource(f: Fields<'from' | 'index' | 'address' | 'host'>, at: string
     default:
       return refuse(`the manifest's ${at}.from is unknown`);
   }
+}
+
+function readBodyHash(value: unknown, at: string): { hash?: string } {
+  return value === undefined ? {} : { hash: hash(value, `${at}.hash`) };
 }
 
 function readMemory(value: unknown): MemoryNeed {
@@ -156,17 +191,42 @@ function readMemory(value: unknown): MemoryNeed {
 }
 
 function readAllocator(value: unknown): Allocator {
-  const f = fields(value, 'memory.allocator', ['kind', 'reason', 'index', 'name']);
+  const f = fields(value, 'memory.allocator', ['kind', 'reason', 'index', 'name', 'free', 'hash']);
   const reason = text(f.reason, 'memory.allocator.reason');
   if (f.kind === 'grow') return { kind: 'grow', reason };
   if (f.kind !== 'function') refuse("the manifest's memory.allocator.kind is unknown");
   const index = number(f.index, 'memory.allocator.index');
   const name = f.name === undefined ? undefined : text(f.name, 'memory.allocator.name');
-  return { kind: 'function', index, name, reason };
+  const free = f.free === undefined ? {} : { free: number(f.free, 'memory.allocator.free') };
+  return { kind: 'function', index, name, ...free, ...readBodyHash(f.hash, 'memory.allocator'), reason };
 }
 
 function readTable(value: unknown): { readonly size: number } {
   return { size: number(fields(value, 'table', ['size']).size, 'table.size') };
+}
+
+function readCallbacks(value: unknown): Callbacks {
+  const names = namesOf(callbackTypes);
+  const f = fields(value, 'callbacks', names);
+  const given = names.filter((name) => f[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, text(f[name], `callbacks.${name}`)]));
+}
+
+function readStates(value: unknown): SystemState[] {
+  const states = list(value, 'states', (item, at) => {
+    const f = fields(item, at, ['id', 'version']);
+    const state = { id: number(f.id, `${at}.id`), version: number(f.version, `${at}.version`) };
+    return isSystemState(state) ? state : refuse(`the manifest's ${at} is out of range`);
+  });
+  if (new Set(states.map((s) => s.id)).size !== states.length) refuse('it has one system state twice');
+  return states;
+}
+
+/** Patches see version + 1 as an i32, 0 for none: so there is no version 2^32 - 1. */
+export function isSystemState({ id, version }: SystemState): boolean {
+  const fits = (n: number, least: number, most: number): boolean =>
+    Number.isInteger(n) && n >= least && n <= most;
+  return fits(id, 1, 0xffffffff) && fits(version, 0, 0xfffffffe);
 }
 
 function readMetadata(value: unknown): PatchMetadata {
@@ -195,6 +255,19 @@ function list<T>(value: unknown, what: string, read: (item: unknown, at: string)
 
 function text(value: unknown, what: string): string {
   return typeof value === 'string' ? value : refuse(`the manifest's ${what} is not a text`);
+}
+
+function flag(value: unknown, what: string): boolean {
+  return typeof value === 'boolean' ? value : refuse(`the manifest's ${what} is neither true nor false`);
+}
+
+function oneOf<T extends string>(known: readonly T[], value: unknown, what: string): T {
+  const found = known.find((name) => name === value);
+  return found ?? refuse(`the manifest's ${what} is none of ${known.join(', ')}`);
+}
+
+function namesOf<T extends string>(record: Readonly<Record<T, unknown>>): T[] {
+  return Object.keys(record) as T[]; // a literal has no keys but those of its type
 }
 
 function number(value: unknown, what: string): number {

@@ -22,7 +22,8 @@ import {
   writeBuildId,
 } from '../wasm/index.ts';
 import { patchDataExport, patchSection, patchTableExport } from './layout.ts';
-import type { ImportSource, Manifest } from './manifest.ts';
+import { callbackTypes, shadowTypes, stateTypes } from './livepatch-imports.ts';
+import type { Callbacks, ImportSource, Manifest, PatchImport } from './manifest.ts';
 import { readManifest, writeManifest } from './manifest-json.ts';
 
 /** Larger files are refused before a byte of them is looked at. */
@@ -97,10 +98,23 @@ function checkImports(m: WasmModule, manifest: Manifest): void {
     if (said === undefined) refuse(`its manifest does not name its import "${i.module}" "${i.name}"`);
     if (!fits(i, said))
       refuse(`its import "${i.module}" "${i.name}" is a ${i.kind}, the manifest says ${said.from}`);
+    checkRuntimeFunction(m, i, said);
   }
   const imported = new Set(m.imports.map(key));
   const missing = manifest.imports.find((i) => !imported.has(key(i)));
   if (missing !== undefined) refuse(`it does not import "${missing.module}" "${missing.name}"`);
+}
+
+/** What the runtime itself gives has one type only. */
+function checkRuntimeFunction(m: WasmModule, i: Import, said: PatchImport): void {
+  if (i.kind !== 'func' || (said.from !== 'shadow' && said.from !== 'state')) return;
+  const wanted = said.from === 'shadow' ? shadowTypes[said.operation] : stateTypes[said.operation];
+  const entry = m.types[i.type];
+  const type = entry?.kind === 'func' ? showFuncType(entry) : `type ${i.type}`;
+  if (type !== wanted)
+    refuse(
+      `its import "${i.module}" "${i.name}" has type ${type}, ${said.from} ${said.operation} is ${wanted}`,
+    );
 }
 
 function fits(i: Import, source: ImportSource): boolean {
@@ -113,6 +127,9 @@ function fits(i: Import, source: ImportSource): boolean {
       return i.kind === source.from;
     case 'host':
       return true;
+    case 'shadow':
+    case 'state':
+      return i.kind === 'func';
     case 'bypass':
       return i.kind === 'global' && i.global.type === 'i32' && i.global.mutable;
     case 'memory-base':
@@ -130,6 +147,11 @@ function checkExports(m: WasmModule, manifest: Manifest): void {
     // Types of another module's index space cannot be compared as text; the runtime's own check comes with linking.
     if (type !== r.type && !`${type}${r.type}`.includes('$'))
       refuse(`its replacement of "${r.name ?? r.index}" has type ${type}, the manifest says ${r.type}`);
+  }
+  for (const [callback, name] of Object.entries(manifest.callbacks ?? {})) {
+    const wanted = callbackTypes[callback as keyof Callbacks];
+    const type = exportedType(m, exported.get(name), name);
+    if (type !== wanted) refuse(`its callback ${callback} has type ${type}, not ${wanted}`);
   }
   const size = manifest.table?.size ?? 0;
   if (size > m.exports.length) refuse(`it has no ${size} functions for the program's table`);

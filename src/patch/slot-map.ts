@@ -16,8 +16,11 @@ export type SlotPolicy = (typeof slotPolicies)[number];
 export const engines = ['splice', 'binaryen'] as const;
 export type Engine = (typeof engines)[number];
 
-/** Why a function has no slot: not marked by the compiler, small leaf, inner function under `entry`, body at V8's limit. */
-export const slotlessReasons = ['', 'notrace', 'leaf', 'inner', 'too-large'] as const;
+/**
+ * Why a function has no slot: not marked by the compiler, small leaf, inner function under `entry`, body at V8's limit,
+ * small function of a large program.
+ */
+export const slotlessReasons = ['', 'notrace', 'leaf', 'inner', 'too-large', 'small'] as const;
 export type SlotlessReason = Exclude<(typeof slotlessReasons)[number], ''>;
 
 /** Of what the body hashes are: the bytes as they are, or with each relocated field replaced by what it stands for. */

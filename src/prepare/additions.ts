@@ -1,7 +1,9 @@
-// The code that preparing adds: the guard in front of a body, and the three functions behind all others
-// (docs/architecture.md, section 1, draws them in WAT).
+// The code that preparing adds: the guard in front of a body, and the functions behind all others (docs/architecture.md,
+// section 1, draws them in WAT). A guard is small in bytes of Wasm, by which V8 decides what it inlines, and in machine
+// code, which is fetched whether the slot is taken or not: what only a taken slot needs stands in a function of its own.
 
 import {
+  type FuncIndex,
   type GlobalIndex,
   op,
   type SegmentIndex,
@@ -13,43 +15,57 @@ import {
 /** Slots a setter leaf serves, and functions a passive segment holds: V8 materialises a segment when first touched. */
 export const chunkSize = 256;
 
-/** Added functions besides the setter's leaves. */
-export const fixedFunctions = 3;
+/** Added functions besides the setter's leaves and the redirects. */
+export const fixedFunctions = 2;
+
+/** Added globals besides the slot words: they come first, because guards name them and a small index is short. */
+export const ownGlobals = 2;
 
 /** Where the additions stand in the prepared module's index spaces. */
 export interface Places {
   readonly slotTable: TableIndex;
+  readonly bypass: GlobalIndex;
+  /** Where a guard leaves the slot word for the redirect that it goes to. */
+  readonly word: GlobalIndex;
   /** The slot word of slot 0; the others follow. */
   readonly firstSlot: GlobalIndex;
-  readonly bypass: GlobalIndex;
-  /** `(i32) -> i32` and `(i32, i32) -> ()`. */
-  readonly questionType: TypeIndex;
+  /** `(i32, i32) -> ()`. */
   readonly setterType: TypeIndex;
-  /** Functions, in this order: bypassed, set, fill, then the setter's leaves. */
-  readonly bypassed: number;
+  /** Functions, in this order: set, fill, the setter's leaves, the redirects. */
   readonly set: number;
   readonly fill: number;
   readonly firstLeaf: number;
+  /** One for each type of a function that has a slot. */
+  readonly redirects: ReadonlyMap<TypeIndex, Redirect>;
   readonly firstSegment: SegmentIndex;
 }
 
+/** The function that goes on where the slot word says: a tail call, so that it is all a patched call costs. */
+export interface Redirect {
+  readonly index: FuncIndex;
+  readonly type: TypeIndex;
+  /** How many. */
+  readonly params: number;
+}
+
 const emptyBlock = 0x40;
-const i32 = 0x7f;
 
 /** Writes the guard of one function. */
-export function writeGuard(out: Writer, places: Places, slot: number, type: TypeIndex, params: number): void {
-  const word = places.firstSlot + slot;
-  out.u8(op.globalGet).u32(word).u8(op.if).u8(emptyBlock);
+export function writeGuard(out: Writer, places: Places, slot: number, redirect: Redirect): void {
+  const slotWord = places.firstSlot + slot;
+  out.u8(op.globalGet).u32(slotWord).u8(op.if).u8(emptyBlock);
+  out.u8(op.globalGet).u32(places.bypass);
   out
     .u8(op.i32Const)
     .s32(slot + 1)
-    .u8(op.call)
-    .u32(places.bypassed);
-  out.u8(op.i32Eqz).u8(op.if).u8(emptyBlock);
-  for (let i = 0; i < params; i += 1) out.u8(op.localGet).u32(i);
-  out.u8(op.globalGet).u32(word);
-  out.u8(op.returnCallIndirect).u32(type).u32(places.slotTable);
-  out.u8(op.end).u8(op.end);
+    .u8(op.i32Ne);
+  out.u8(op.if).u8(emptyBlock);
+  out.u8(op.globalGet).u32(slotWord).u8(op.globalSet).u32(places.word);
+  for (let i = 0; i < redirect.params; i += 1) out.u8(op.localGet).u32(i);
+  out.u8(op.returnCall).u32(redirect.index);
+  out.u8(op.end);
+  out.u8(op.i32Const).s32(0).u8(op.globalSet).u32(places.bypass);
+  out.u8(op.end);
 }
 
 /** The bodies to append, with their types, in the order of `Places`. */
@@ -60,22 +76,28 @@ export function addedFunctions(
 ): { type: TypeIndex; body: Uint8Array }[] {
   const leaves = Math.ceil(slots / chunkSize);
   return [
-    { type: places.questionType, body: bypassedBody(places) },
     { type: places.setterType, body: setBody(places, leaves) },
     { type: places.setterType, body: fillBody(places, Math.ceil(functions / chunkSize)) },
     ...Array.from({ length: leaves }, (_, k) => ({
       type: places.setterType,
       body: leafBody(places, k * chunkSize, Math.min(chunkSize, slots - k * chunkSize)),
     })),
+    ...Array.from(places.redirects.values(), (redirect) => ({
+      type: redirect.type,
+      body: redirectBody(places, redirect),
+    })),
   ];
 }
 
-function bypassedBody({ bypass }: Places): Uint8Array {
-  const out = new Writer(32).u8(0);
-  out.u8(op.globalGet).u32(bypass).u8(op.localGet).u32(0).u8(op.i32Eq).u8(op.if).u8(i32);
-  out.u8(op.i32Const).s32(0).u8(op.globalSet).u32(bypass).u8(op.i32Const).s32(1);
-  out.u8(op.else).u8(op.i32Const).s32(0).u8(op.end).u8(op.end);
-  return out.toBytes();
+/** V8 (14.6, inlining-tree.h) inlines a body of less than this many bytes however seldom it is called. */
+const tinyBytes = 12;
+
+function redirectBody(places: Places, { type, params }: Redirect): Uint8Array {
+  const out = new Writer(params * 4 + 32).u8(0);
+  while (out.length + params * 2 < tinyBytes - 5) out.u8(op.nop);
+  for (let i = 0; i < params; i += 1) out.u8(op.localGet).u32(i);
+  out.u8(op.globalGet).u32(places.word);
+  return out.u8(op.returnCallIndirect).u32(type).u32(places.slotTable).u8(op.end).toBytes();
 }
 
 function setBody(places: Places, leaves: number): Uint8Array {

@@ -28,7 +28,7 @@ export async function rewriteWithBinaryen(
   refuseGcTypes(m);
   const { out, places, dropped } = splice(m, plan, { guards: false });
   const spliced = readModule(out.release());
-  const emitted = readModule(await addGuards(jobFor(spliced, plan, places), onProgress));
+  const emitted = readModule(await addGuards(jobFor(spliced, m, plan, places), onProgress));
   const adopted = adopt(emitted, spliced, { plan, places });
   return { out: adopted.out, dropped: [...dropped, ...adopted.dropped] };
 }
@@ -53,7 +53,8 @@ function refuseGcTypes(m: WasmModule): void {
 
 const plainFunction = 0x60;
 
-function jobFor(spliced: WasmModule, plan: Plan, places: Places): GuardJob {
+function jobFor(spliced: WasmModule, { functions: types }: WasmModule, plan: Plan, places: Places): GuardJob {
+  const slotted = plan.functions.filter((f) => f.slot !== undefined);
   const kept = new Writer(spliced.bytes.length).raw(spliced.bytes.subarray(0, 8));
   for (const s of spliced.sections) {
     if (s.id === sectionIds.custom && !isForBinaryen(s.name)) continue;
@@ -62,10 +63,11 @@ function jobFor(spliced: WasmModule, plan: Plan, places: Places): GuardJob {
   return {
     bytes: kept.release(),
     hasNames: spliced.sections.some((s) => s.id === sectionIds.custom && s.name === 'name'),
-    functions: Uint32Array.from(plan.functions.flatMap((f) => (f.slot === undefined ? [] : [f.moved]))),
-    slotTable: places.slotTable,
+    functions: Uint32Array.from(slotted, (f) => f.moved),
+    redirects: Uint32Array.from(slotted, (f) => places.redirects.get(types[f.index] ?? 0)?.index ?? 0),
     firstSlot: places.firstSlot,
-    bypassed: places.bypassed,
+    bypass: places.bypass,
+    word: places.word,
   };
 }
 

@@ -1,6 +1,6 @@
 // What binaryen-engine.ts and its thread say to each other: one job to the thread, progress and one result back.
 
-import type { FuncIndex, GlobalIndex, TableIndex } from '../wasm/index.ts';
+import type { GlobalIndex } from '../wasm/index.ts';
 
 export interface GuardJob {
   /** A module with its additions but without guards. */
@@ -8,9 +8,11 @@ export interface GuardJob {
   readonly hasNames: boolean;
   /** The function of each slot, in slot order; prepared indices. */
   readonly functions: Uint32Array;
-  readonly slotTable: TableIndex;
+  /** The redirect that each of them goes to. */
+  readonly redirects: Uint32Array;
   readonly firstSlot: GlobalIndex;
-  readonly bypassed: FuncIndex;
+  readonly bypass: GlobalIndex;
+  readonly word: GlobalIndex;
 }
 
 export type GuardReply =

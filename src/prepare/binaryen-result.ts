@@ -53,7 +53,7 @@ function checkDeclarations(a: WasmModule, b: WasmModule): void {
 
 /** The passive segments of `__wgraft_fill` name every function: what stands at place i there is function i. */
 function checkFunctions(a: WasmModule, b: WasmModule, places: Places): void {
-  const count = places.bypassed;
+  const count = places.set;
   const named = a.elements.filter((s) => s.mode === 'passive').flatMap((s) => s.functions);
   const own = named.slice(named.length - count);
   if (own.length !== count || own.some((f, i) => f !== i)) refuse('the order of functions');

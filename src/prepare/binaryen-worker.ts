@@ -13,33 +13,25 @@ type Type = number;
 interface BinaryenModule {
   getFunctionByIndex(index: number): Pointer;
   getGlobalByIndex(index: number): Pointer;
-  getTableByIndex(index: number): Pointer;
   getNumFunctions(): number;
   block(label: null, children: Pointer[], type: Type): Pointer;
   if(condition: Pointer, then: Pointer): Pointer;
-  call(name: string, operands: Pointer[], type: Type): Pointer;
-  return_call_indirect(
-    table: string,
-    target: Pointer,
-    operands: Pointer[],
-    params: Type,
-    results: Type,
-  ): Pointer;
+  return_call(name: string, operands: Pointer[], results: Type): Pointer;
   emitBinary(): Uint8Array;
-  readonly global: { get(name: string, type: Type): Pointer };
+  readonly global: { get(name: string, type: Type): Pointer; set(name: string, value: Pointer): Pointer };
   readonly local: { get(index: number, type: Type): Pointer };
-  readonly i32: { const(value: number): Pointer; eqz(value: Pointer): Pointer };
+  readonly i32: { const(value: number): Pointer; ne(a: Pointer, b: Pointer): Pointer };
 }
 
 interface Binaryen {
   readonly Features: Readonly<Record<string, number | undefined>>;
   readonly i32: Type;
+  readonly none: Type;
   setDebugInfo(on: boolean): void;
   readBinary(bytes: Uint8Array, features: number): BinaryenModule;
   getExceptionMessage(thrown: unknown): unknown;
   getFunctionInfo(f: Pointer): { readonly name: string; readonly params: Type; readonly results: Type };
   getGlobalInfo(g: Pointer): { readonly name: string };
-  getTableInfo(t: Pointer): { readonly name: string };
   expandType(type: Type): Type[];
   readonly Function: { getBody(f: Pointer): Pointer; setBody(f: Pointer, body: Pointer): void };
 }
@@ -67,24 +59,25 @@ async function work(job: GuardJob): Promise<void> {
 }
 
 function addGuards(binaryen: Binaryen, m: BinaryenModule, job: GuardJob): void {
-  const table = binaryen.getTableInfo(m.getTableByIndex(job.slotTable)).name;
-  const bypassed = binaryen.getFunctionInfo(m.getFunctionByIndex(job.bypassed)).name;
+  const { i32, none } = binaryen;
+  const globalName = (index: number): string => binaryen.getGlobalInfo(m.getGlobalByIndex(index)).name;
+  const bypass = globalName(job.bypass);
+  const word = globalName(job.word);
   job.functions.forEach((index, slot) => {
     if (slot % stride === 0)
       reply({ kind: 'progress', phase: 'binaryen adds guards', fraction: slot / job.functions.length });
     const f = m.getFunctionByIndex(index);
     const { params, results } = binaryen.getFunctionInfo(f);
-    const word = binaryen.getGlobalInfo(m.getGlobalByIndex(job.firstSlot + slot)).name;
+    const slotWord = globalName(job.firstSlot + slot);
     const operands = binaryen.expandType(params).map((type, i) => m.local.get(i, type));
-    const redirect = m.return_call_indirect(
-      table,
-      m.global.get(word, binaryen.i32),
-      operands,
-      params,
-      results,
-    );
-    const isBypassed = m.call(bypassed, [m.i32.const(slot + 1)], binaryen.i32);
-    const guard = m.if(m.global.get(word, binaryen.i32), m.if(m.i32.eqz(isBypassed), redirect));
+    const redirect = binaryen.getFunctionInfo(m.getFunctionByIndex(job.redirects[slot] ?? 0)).name;
+    const isRedirected = m.i32.ne(m.global.get(bypass, i32), m.i32.const(slot + 1));
+    const taken = [
+      m.global.set(word, m.global.get(slotWord, i32)),
+      m.return_call(redirect, operands, results),
+    ];
+    const answers = [m.if(isRedirected, m.block(null, taken, none)), m.global.set(bypass, m.i32.const(0))];
+    const guard = m.if(m.global.get(slotWord, i32), m.block(null, answers, none));
     binaryen.Function.setBody(f, m.block(null, [guard, binaryen.Function.getBody(f)], results));
   });
 }

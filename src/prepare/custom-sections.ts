@@ -67,12 +67,12 @@ function rewriteNames(payload: Uint8Array, job: Job): Uint8Array | undefined {
 
 function addedNames({ plan, places }: Job): Map<number, string> {
   const names = new Map([
-    [places.bypassed, '__wgraft_bypassed'],
     [places.set, '__wgraft_set'],
     [places.fill, '__wgraft_fill'],
   ]);
   for (let k = 0; k < Math.ceil(plan.slots / chunkSize); k += 1)
     names.set(places.firstLeaf + k, `__wgraft_set_${k}`);
+  for (const { index, type } of places.redirects.values()) names.set(index, `__wgraft_redirect_${type}`);
   return names;
 }
 

@@ -1,6 +1,6 @@
 // One splice: the module, the plan, and where the additions will stand.
 
-import { funcType, type WasmModule, type Writer } from '../wasm/index.ts';
+import type { WasmModule, Writer } from '../wasm/index.ts';
 import { type Places, writeGuard } from './additions.ts';
 import type { Plan, PlannedFunction } from './plan.ts';
 
@@ -15,6 +15,7 @@ export interface Job {
 /** The guard that stands in front of a function's body; nothing where it has no slot. */
 export function guardOf(job: Job, f: PlannedFunction, out: Writer): Writer {
   if (!job.guards || f.slot === undefined) return out;
-  writeGuard(out, job.places, f.slot, job.m.functions[f.index] ?? 0, funcType(job.m, f.index).params.length);
+  const redirect = job.places.redirects.get(job.m.functions[f.index] ?? 0);
+  if (redirect !== undefined) writeGuard(out, job.places, f.slot, redirect);
   return out;
 }

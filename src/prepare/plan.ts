@@ -35,6 +35,14 @@ export interface Plan {
 /** A leaf whose body takes at most this many bytes is called by so little code that its callers can be patched instead. */
 const leafBytes = 32;
 
+/**
+ * In a large program `auto` leaves out all bodies below this many bytes: a guard costs most where little else is done, and
+ * an engine puts such bodies into their callers, where more code is in the way (docs/performance.md has the figures).
+ * In a small program, functions of any size keep their slots: there patches are written by hand, one function at a time.
+ */
+const smallBytes = 200;
+const smallProgram = 256;
+
 /** V8 refuses a body of 7 654 321 bytes; a guard takes less than 10 000 even with the 1 000 parameters V8 allows. */
 const bodyLimit = 7_640_000;
 
@@ -63,7 +71,9 @@ function whyNone(
   if (marked === false) return 'notrace';
   if (policy === 'all' || entry) return undefined;
   if (policy === 'entry') return 'inner';
-  return body.end - body.start <= leafBytes && isLeaf(m, body) ? 'leaf' : undefined;
+  const size = body.end - body.start;
+  if (m.bodies.length > smallProgram && size < smallBytes) return 'small';
+  return size <= leafBytes && isLeaf(m, body) ? 'leaf' : undefined;
 }
 
 /** The functions that something outside can call. */

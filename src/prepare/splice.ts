@@ -5,16 +5,26 @@ import { preparedExports, reservedExport } from '../patch/index.ts';
 import {
   customHeader,
   type ElementSegment,
+  type FuncIndex,
+  funcType,
   op,
   type Range,
   Reader,
   type Section,
   sectionIds,
   sectionOrder,
+  type TypeIndex,
   type WasmModule,
   Writer,
 } from '../wasm/index.ts';
-import { addedFunctions, chunkSize, fixedFunctions, type Places } from './additions.ts';
+import {
+  addedFunctions,
+  chunkSize,
+  fixedFunctions,
+  ownGlobals,
+  type Places,
+  type Redirect,
+} from './additions.ts';
 import { branchHintSection } from './branch-hints.ts';
 import { copyCode, layOutCode, type Payload } from './code-section.ts';
 import { addedCustom, addedHints, rewriteCustom } from './custom-sections.ts';
@@ -80,29 +90,38 @@ function joined(pieces: readonly (Uint8Array | Payload)[], reserve: number): Wri
 }
 
 function findPlaces(m: WasmModule, plan: Plan): Places {
-  const first = m.functions.length - (plan.fentry?.removed.size ?? 0);
+  const set = m.functions.length - (plan.fentry?.removed.size ?? 0);
+  const firstLeaf = set + fixedFunctions;
   return {
     slotTable: m.tables.length,
-    firstSlot: m.globals.length,
-    bypass: m.globals.length + plan.slots,
-    questionType: m.types.length,
-    setterType: m.types.length + 1,
-    bypassed: first,
-    set: first + 1,
-    fill: first + 2,
-    firstLeaf: first + fixedFunctions,
+    bypass: m.globals.length,
+    word: m.globals.length + 1,
+    firstSlot: m.globals.length + ownGlobals,
+    setterType: m.types.length,
+    set,
+    fill: set + 1,
+    firstLeaf,
+    redirects: findRedirects(m, plan, firstLeaf + Math.ceil(plan.slots / chunkSize)),
     firstSegment: m.elements.length,
   };
 }
 
+function findRedirects(m: WasmModule, plan: Plan, first: FuncIndex): Map<TypeIndex, Redirect> {
+  const redirects = new Map<TypeIndex, Redirect>();
+  for (const f of plan.functions) {
+    const type = m.functions[f.index] ?? 0;
+    if (f.slot === undefined || redirects.has(type)) continue;
+    const params = funcType(m, f.index).params.length;
+    redirects.set(type, { index: first + redirects.size, type, params });
+  }
+  return redirects;
+}
+
 function changedSections(job: Job): Map<number, Uint8Array | Payload> {
   const { m, plan, places } = job;
-  const functions = addedFunctions(places, plan.slots, places.bypassed);
+  const functions = addedFunctions(places, plan.slots, places.set);
   const changed = new Map<number, Uint8Array | Payload>([
-    [
-      sectionIds.type,
-      appendTo(m, sectionIds.type, 2, (w) => w.raw([0x60, 1, 0x7f, 1, 0x7f, 0x60, 2, 0x7f, 0x7f, 0])),
-    ],
+    [sectionIds.type, appendTo(m, sectionIds.type, 1, (w) => w.raw([0x60, 2, 0x7f, 0x7f, 0]))],
     [
       sectionIds.function,
       appendTo(m, sectionIds.function, functions.length, (w) => {
@@ -187,7 +206,8 @@ function globalSection(job: Job): Uint8Array {
   const { m, plan } = job;
   const defined = m.globals.slice(m.imported.global);
   const section = m.sections.find((s) => s.id === sectionIds.global);
-  const out = new Writer((plan.slots + 1) * 5 + 1024).u32(defined.length + plan.slots + 1);
+  const added = plan.slots + ownGlobals;
+  const out = new Writer(added * 5 + 1024).u32(defined.length + added);
   if (section !== undefined) {
     const r = new Reader(m.bytes, section.payload, section.end);
     r.u32();
@@ -199,7 +219,7 @@ function globalSection(job: Job): Uint8Array {
       at = init.end;
     }
   }
-  for (let i = 0; i <= plan.slots; i += 1) out.raw([0x7f, 1, op.i32Const, 0, op.end]);
+  for (let i = 0; i < added; i += 1) out.raw([0x7f, 1, op.i32Const, 0, op.end]);
   return out.view();
 }
 
@@ -229,7 +249,7 @@ function exportSection(job: Job): Uint8Array {
 /** The program's segments, then passive ones that name every function, for `__wgraft_fill`. */
 function elementSection(job: Job): Uint8Array {
   const { m, places } = job;
-  const functions = places.bypassed;
+  const functions = places.set;
   const chunks = Math.ceil(functions / chunkSize);
   const out = new Writer(functions * 3 + 1024).u32(m.elements.length + chunks);
   for (const segment of m.elements) {

@@ -64,6 +64,8 @@ export class Link {
         return this.#patcher.verify(request.patch);
       case 'apply':
         return this.#patcher.apply(request.patch, request.options);
+      case 'force':
+        return this.#patcher.force(request.options);
       case 'revert':
         return this.#patcher.revert(request.patch, request.options);
     }

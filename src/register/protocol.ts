@@ -8,6 +8,7 @@ export type Question =
   | { readonly call: 'ping' }
   | { readonly call: 'verify'; readonly patch: Uint8Array }
   | { readonly call: 'apply'; readonly patch: Uint8Array; readonly options: TransitionOptions }
+  | { readonly call: 'force'; readonly options: TransitionOptions }
   | { readonly call: 'revert'; readonly patch: string | undefined; readonly options: TransitionOptions };
 
 export type Request = Question & { readonly id: number };

@@ -2,7 +2,6 @@
 // with the first module of a thread.
 
 import { defaultPatcher } from '../host/index.ts';
-import { countPromising } from '../runtime/index.ts';
 import type { Config } from './config.ts';
 import { connect } from './connect.ts';
 import { controlOptions } from './control-options.ts';
@@ -11,7 +10,6 @@ import { type Decision, Loader } from './loader.ts';
 import { reasonFor, warn } from './warn.ts';
 
 export function openSession(config: Config): Loader {
-  countPromising();
   return new Loader({
     config,
     patcher: defaultPatcher,

@@ -2,12 +2,15 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { WgraftError } from '../errors.ts';
-import type {
-  Blocking,
-  PatcherEvent,
-  ProgramStatus,
-  TransitionResult,
-  VerifyReport,
+import type { ConsistencyModel } from '../patch/index.ts';
+import {
+  type Blocking,
+  defaultModel,
+  type PatcherEvent,
+  type ProgramStatus,
+  type TransitionOptions,
+  type TransitionResult,
+  type VerifyReport,
 } from '../runtime/index.ts';
 import type { Mirror, Question, Report } from './protocol.ts';
 
@@ -18,6 +21,7 @@ interface Wanted {
   readonly id: string | undefined;
   readonly patch: string;
   readonly direction: 'apply' | 'revert';
+  readonly model: ConsistencyModel;
   readonly since: number;
 }
 
@@ -107,6 +111,7 @@ export class Thread {
         program: this.label(p.name),
         instance: id,
         blockedMs: busyMs,
+        state: 'unseen' as const,
         functions: [],
         stack: [],
       })),
@@ -117,12 +122,18 @@ export class Thread {
     return this.#ask({ call: 'verify', patch }) as Promise<VerifyReport>; // link.ts answers with it
   }
 
+  force(options: TransitionOptions): Promise<TransitionResult> {
+    return this.#ask({ call: 'force', options }) as Promise<TransitionResult>; // link.ts answers with it
+  }
+
   async change(
     question: Extract<Question, { call: 'apply' | 'revert' }>,
-    wanted: Omit<Wanted, 'since' | 'direction'>,
+    wanted: Pick<Wanted, 'buildId' | 'id' | 'patch'>,
     timeoutMs: number,
   ): Promise<TransitionResult> {
-    const answer = this.#ask(question, { ...wanted, direction: question.call, since: performance.now() });
+    const { model = defaultModel } = question.options;
+    const direction = question.call;
+    const answer = this.#ask(question, { ...wanted, direction, model, since: performance.now() });
     void this.busyMs(); // after it in line: as long as that is not answered, this was not taken
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -192,9 +203,11 @@ export class Thread {
   #withWaiting(program: ProgramStatus): ProgramStatus {
     const waiting = this.#waitingFor(program);
     if (program.transition !== undefined || waiting === undefined) return program;
-    const { patch, direction, since } = waiting;
+    const { patch, direction, model, since } = waiting;
     const instances = { done: 0, total: program.instances.length };
-    return { ...program, transition: { patch, direction, runningMs: performance.now() - since, instances } };
+    const runningMs = performance.now() - since;
+    const phase = 'preparing';
+    return { ...program, transition: { patch, direction, model, phase, runningMs, instances } };
   }
 
   #stalled({ buildId, patch }: Pick<Wanted, 'buildId' | 'patch'>): WgraftError {

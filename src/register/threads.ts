@@ -35,9 +35,9 @@ export class Threads implements Operations {
   readonly #events = new Events();
   /** The patches that are on through here, in the order of the patch stack. */
   #patches: readonly Known[] = [];
-  /** Threads that are given patches right now, and what could not be given to them: that is not tried again. */
+  /** Threads that are given patches right now, and what each was given: where that failed or was reversed, it is not tried again. */
   readonly #catchingUp = new Set<Thread>();
-  readonly #without = new WeakMap<Thread, Set<string>>();
+  readonly #given = new WeakMap<Thread, Set<string>>();
 
   add(id: number, port: MessagePort): void {
     const thread = new Thread(id, port, {
@@ -83,13 +83,17 @@ export class Threads implements Operations {
     const question = { call: 'apply', patch: bytes, options } as const;
     const limitMs = (options.timeoutMs ?? defaultTimeoutMs) + graceMs;
     const threads = without.length > 0 ? without : concerned;
+    for (const thread of threads) this.#note(thread, id);
     const settled = await Promise.allSettled(threads.map((t) => t.change(question, wanted, limitMs)));
-    const refused = settled.filter((s) => s.status === 'rejected').map((s): unknown => s.reason);
-    if (refused.length === 0 || without.length === 0) return joined(settled, refused);
+    const refused = reasons(settled);
+    if (without.length === 0) return joined(settled);
+    const { wait = true } = options;
+    const reversed = wait && settled.some((s) => s.status === 'fulfilled' && !s.value.complete);
+    if (refused.length === 0 && !reversed) return joined(settled);
     const stalled = refused.every((reason) => WgraftError.is(reason, 'WGRAFT_ERR_TRANSITION_STALLED'));
-    // A transition that is late goes on; one that cannot be must not be half there.
-    if (!stalled) await this.#takeBack(id, threads);
-    return joined(settled, refused);
+    // A transition that is late goes on; one that cannot be, or was reversed, must not be half there.
+    if (!stalled || reversed) await this.#takeBack(id, threads);
+    return joined(settled);
   }
 
   async revert(wanted: string | undefined, options: TransitionOptions = {}): Promise<TransitionResult> {
@@ -101,10 +105,14 @@ export class Threads implements Operations {
     const settled = await Promise.allSettled(
       threads.map((thread) => thread.change(question, { buildId, id, patch: name }, limitMs)),
     );
-    return joined(
-      settled,
-      settled.filter((s) => s.status === 'rejected').map((s): unknown => s.reason),
-    );
+    return joined(settled);
+  }
+
+  async force(options: TransitionOptions = {}): Promise<TransitionResult> {
+    const waiting = this.#all.filter((thread) => thread.programs.some((p) => p.transition !== undefined));
+    if (waiting.length === 0) throw new WgraftError('WGRAFT_ERR_NO_TRANSITION', {});
+    const settled = await Promise.allSettled(waiting.map((thread) => thread.force(options)));
+    return joined(settled);
   }
 
   subscribe(listener: (event: PatcherEvent) => void): () => void {
@@ -167,18 +175,22 @@ export class Threads implements Operations {
   }
 
   #missing(thread: Thread): Known | undefined {
-    const failed = this.#without.get(thread);
+    const given = this.#given.get(thread);
     return this.#patches.find(
-      ({ id, buildId }) => thread.runs(buildId) && !thread.has(id) && !failed?.has(id),
+      ({ id, buildId }) => thread.runs(buildId) && !thread.has(id) && !given?.has(id),
     );
+  }
+
+  #note(thread: Thread, id: string): void {
+    this.#given.set(thread, new Set(this.#given.get(thread)).add(id));
   }
 
   async #give(thread: Thread, { id, name, buildId, bytes }: Known): Promise<void> {
     const question = { call: 'apply', patch: bytes, options: {} } as const;
+    this.#note(thread, id);
     try {
       await thread.change(question, { buildId, id, patch: name }, defaultTimeoutMs + graceMs);
     } catch (cause) {
-      this.#without.set(thread, new Set(this.#without.get(thread)).add(id));
       const reason = cause instanceof Error ? cause.message : String(cause);
       process.emitWarning(`thread ${thread.id} runs without patch "${name}": ${reason}`, 'WgraftWarning');
     }
@@ -186,11 +198,9 @@ export class Threads implements Operations {
 }
 
 /** One result for all threads. @throws the first refusal */
-function joined(
-  settled: readonly PromiseSettledResult<TransitionResult>[],
-  refused: readonly unknown[],
-): TransitionResult {
-  if (refused.length > 0) throw refused[0];
+function joined(settled: readonly PromiseSettledResult<TransitionResult>[]): TransitionResult {
+  const [refusal] = reasons(settled);
+  if (refusal !== undefined) throw refusal;
   const results = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []));
   const [first] = results;
   if (first === undefined) throw new WgraftError('WGRAFT_ERR_INTERNAL', { what: 'no thread was asked' });
@@ -203,4 +213,8 @@ function joined(
     },
     elapsedMs: Math.max(...results.map((r) => r.elapsedMs)),
   };
+}
+
+function reasons(settled: readonly PromiseSettledResult<unknown>[]): unknown[] {
+  return settled.flatMap((s): unknown[] => (s.status === 'rejected' ? [s.reason] : []));
 }

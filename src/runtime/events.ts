@@ -1,4 +1,4 @@
-// Events: `diagnostics_channel` names wgraft:instance, wgraft:transition and wgraft:migrated, and whoever subscribed to one
+// Events: `diagnostics_channel` names wgraft:instance, wgraft:transition, wgraft:migrated and wgraft:callback, and whoever subscribed to one
 // patcher. The runtime logs nothing.
 
 import diagnostics from 'node:diagnostics_channel';
@@ -8,6 +8,7 @@ const channels = {
   instance: diagnostics.channel('wgraft:instance'),
   transition: diagnostics.channel('wgraft:transition'),
   migrated: diagnostics.channel('wgraft:migrated'),
+  callback: diagnostics.channel('wgraft:callback'),
 } as const;
 
 export class Events {
@@ -22,6 +23,11 @@ export class Events {
   emit(event: PatcherEvent): void {
     const channel = channels[event.type];
     if (channel.hasSubscribers) channel.publish(event);
+    this.tell(event);
+  }
+
+  /** Tells those who subscribed here, and publishes nothing. Never throws. */
+  tell(event: PatcherEvent): void {
     for (const listener of this.#listeners) {
       try {
         listener(event);

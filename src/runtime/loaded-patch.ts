@@ -2,11 +2,13 @@
 
 import { WgraftError } from '../errors.ts';
 import {
+  type BodyHash,
   type Manifest,
   type PatchImport,
   type Replacement,
   readPatch,
   type SlotMap,
+  type SlotMapFunction,
   showFunction,
 } from '../patch/index.ts';
 import { engine, type FuncIndex, hasTryBlocks, readModule, type SlotIndex } from '../wasm/index.ts';
@@ -64,17 +66,19 @@ function compile(bytes: Uint8Array): WebAssembly.Module {
 }
 
 /**
- * Run-pre matching: the running functions must be the ones the patch was built from.
+ * Run-pre matching: the running functions that the patch replaces, calls or takes the address of must be those that it was
+ * built from.
  * @throws WGRAFT_ERR_FUNCTION_MISMATCH
  */
 export function matchPatch({ manifest }: LoadedPatch, map: SlotMap): void {
-  const running = new Map(map.functions.map((f) => [f.index, f]));
+  const running = byIndex(map);
   for (const r of manifest.replaces) {
     const f = running.get(r.index);
     refuseDifference(r, 'slot', String(r.slot), String(f?.slot ?? 'none'));
     refuseDifference(r, 'type', r.type, f?.type ?? 'none');
-    refuseDifference(r, 'body', r.hash, f === undefined ? 'none' : Buffer.from(f.hash).toString('hex'));
   }
+  for (const known of knownBodies(manifest))
+    refuseDifference(known, 'body', known.hash, bodyHash(running.get(known.index)));
 }
 
 /** The error for a patch of another build; where there is one program to compare with, it names the functions that differ. */
@@ -83,24 +87,54 @@ export function otherBuild(
   programs: readonly { readonly buildId: string; readonly map: SlotMap }[],
 ): WgraftError {
   const [program, second] = programs;
-  const running = new Map(second === undefined ? program?.map.functions.map((f) => [f.index, f]) : []);
-  const differ = manifest.replaces.filter((r) => {
-    const f = running.get(r.index);
-    return f?.type !== r.type || Buffer.from(f.hash).toString('hex') !== r.hash;
+  const running = second === undefined && program !== undefined ? byIndex(program.map) : undefined;
+  const types = new Map(manifest.replaces.map((r) => [r.index, r.type]));
+  const differ = knownBodies(manifest).filter(({ index, hash }) => {
+    const f = running?.get(index);
+    return bodyHash(f) !== hash || (types.get(index) ?? f?.type) !== f?.type;
   });
   return new WgraftError('WGRAFT_ERR_BUILD_ID_MISMATCH', {
     expected: manifest.target.buildId,
     found: programs.map((p) => p.buildId),
-    functions: running.size === 0 ? [] : differ.map(showFunction),
+    functions: running === undefined ? [] : differ.map(showFunction),
   });
 }
 
+interface KnownBody {
+  readonly index: FuncIndex;
+  readonly name: string | undefined;
+  readonly hash: BodyHash;
+}
+
+/** The bodies that the patch was built from: of what it replaces, then of what it uses, each once. */
+function knownBodies({ replaces, imports, memory }: Manifest): KnownBody[] {
+  const used = [
+    ...imports.filter((i) => i.from === 'func' || i.from === 'function-address'),
+    ...(memory?.allocator.kind === 'function' ? [memory.allocator] : []),
+  ];
+  const known = new Map<FuncIndex, KnownBody>(replaces.map((r) => [r.index, r]));
+  for (const { index, name, hash } of used) {
+    // An import is called what it stands for: a function's address `&name`.
+    if (hash !== undefined && !known.has(index))
+      known.set(index, { index, name: name?.replace(/^&/, ''), hash });
+  }
+  return [...known.values()];
+}
+
+function byIndex(map: SlotMap): Map<FuncIndex, SlotMapFunction> {
+  return new Map(map.functions.map((f) => [f.index, f]));
+}
+
+function bodyHash(f: SlotMapFunction | undefined): string {
+  return f === undefined ? 'none' : Buffer.from(f.hash).toString('hex');
+}
+
 function refuseDifference(
-  r: Replacement,
+  f: { readonly index: FuncIndex; readonly name: string | undefined },
   what: 'slot' | 'type' | 'body',
   expected: string,
   found: string,
 ): void {
   if (expected === found) return;
-  throw new WgraftError('WGRAFT_ERR_FUNCTION_MISMATCH', { function: showFunction(r), what, expected, found });
+  throw new WgraftError('WGRAFT_ERR_FUNCTION_MISMATCH', { function: showFunction(f), what, expected, found });
 }

@@ -2,27 +2,42 @@
 // is synchronous, so that it can also run at a host call of a program that never returns; the Operations wrap it in promises.
 
 import { WgraftError } from '../errors.ts';
+import { beBorn, leave } from './birth.ts';
+import { defaultModel, refuseUntrusted } from './consistency.ts';
 import { Events } from './events.ts';
-import type { Instance } from './instance.ts';
+import type { Instance, Wake } from './instance.ts';
 import { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 import type {
   Blocking,
   Operations,
   PatcherEvent,
-  ProgramStatus,
   Status,
   TransitionOptions,
   TransitionResult,
   VerifyReport,
 } from './operations.ts';
-import { type PatchRecord, Program, programId } from './program.ts';
+import type { PlacesJson } from './places.ts';
+import { type Heritage, type PatchRecord, Program, programId } from './program.ts';
+import {
+  describeBlocking,
+  describePatch,
+  describeProgram,
+  describeTransition,
+  stalledError,
+} from './report.ts';
 import { Scheduler } from './scheduler.ts';
+import type { ShadowVariables } from './shadow.ts';
+import { refuseIncompatible } from './states.ts';
 import { Counters, type Stats } from './stats.ts';
+import { trackSuspensions } from './suspension.ts';
 import { Transition } from './transition.ts';
+import type { Coordination } from './transition-settings.ts';
 
 export interface AdoptOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
   readonly name?: string;
+  /** Makes a sleeping instance come by a migration point; called every few looks that find a transition waiting for it. */
+  readonly wake?: Wake;
 }
 
 interface Gone {
@@ -32,6 +47,8 @@ interface Gone {
 }
 
 const defaultTimeoutMs = 30_000;
+const defaultDeadlineMs = { apply: 60_000, revert: Number.POSITIVE_INFINITY } as const;
+const defaultRetryMs = 1000;
 
 /** @public Applies patches to the programs of this thread, reverts them and reports. */
 export class Patcher implements Operations {
@@ -42,12 +59,18 @@ export class Patcher implements Operations {
   readonly #scheduler = new Scheduler((deadline) => this.#advance(deadline, true));
   readonly #handles = new WeakMap<WebAssembly.Instance, Instance>();
   readonly #gone = new FinalizationRegistry<Gone>((gone) => this.#bury(gone));
+  readonly #emit = (event: PatcherEvent): void => this.#events.emit(event);
   #nextInstance = 1;
+
+  constructor() {
+    trackSuspensions(); // before the host makes its promising functions
+  }
 
   /**
    * Takes in an instance of a prepared module: from now on it can be patched, and it has all patches of its program already.
    * Its `exports` no longer show the reserved names. `imports` are what it was instantiated with.
-   * @throws WGRAFT_ERR_NOT_PREPARED; WGRAFT_ERR_STAGE_FAILED where a patch of its program cannot be staged in it
+   * @throws WGRAFT_ERR_NOT_PREPARED; WGRAFT_ERR_STAGE_FAILED, WGRAFT_ERR_PATCH_REFUSED where a patch of its program cannot be
+   *   put on it
    */
   adopt(
     instance: WebAssembly.Instance,
@@ -58,18 +81,73 @@ export class Patcher implements Operations {
     const known = this.#handles.get(instance);
     if (known !== undefined) return handleOf(known);
     const program = this.#programOf(module, options.name);
-    const { instance: added, ref } = program.add(instance, imports, this.#nextInstance++);
+    let added: Instance | undefined;
     try {
-      this.#beBorn(program, added);
+      added = program.add(instance, imports, this.#nextInstance++, options.wake);
+      beBorn(added, this.#transitions.get(program), this.#emit);
     } catch (cause) {
-      program.remove(ref);
+      if (added !== undefined) program.remove(added.ref);
+      this.#forgetUnused(program);
       throw cause;
     }
     // The instance keeps its Instance alive and nothing else does: a program's instances can be collected.
     this.#handles.set(instance, added);
-    this.#gone.register(instance, { program, ref, id: added.id });
+    this.#gone.register(instance, { program, ref: added.ref, id: added.id }, added);
     this.#events.emit({ type: 'instance', program: program.name, instance: added.id, change: 'born' });
     return handleOf(added);
+  }
+
+  /**
+   * Takes an instance out of the patcher's hands: its patches come off, their unpatch callbacks run, and nothing is put on it
+   * any more. Instances that are just dropped need no release, but get no callbacks.
+   * @throws WGRAFT_ERR_INSTANCE_ACTIVE while anything of it runs
+   */
+  release(instance: WebAssembly.Instance): void {
+    const known = this.#handles.get(instance);
+    if (known === undefined) return;
+    const { program } = known;
+    leave(known, this.#transitions.get(program), this.#emit);
+    this.#handles.delete(instance);
+    this.#gone.unregister(known);
+    this.#bury({ program, ref: known.ref, id: known.id });
+  }
+
+  /**
+   * The instance's program says that it may be switched now (Kitsune's update point): transitions with the model `safe-point`
+   * switch it, whatever it runs; others look at it. `instantiate` calls this for the import `env.wgraft_safe_point`.
+   * @param nameAt address of the point's name in the program's memory, a C string.
+   */
+  safePoint(instance: WebAssembly.Instance, nameAt = 0): void {
+    const known = this.#handles.get(instance);
+    if (known === undefined || this.#transitions.size === 0) return;
+    known.safePoint = known.textAt(nameAt);
+    this.#transitions.get(known.program)?.visit(known);
+    this.pump();
+    known.safePoint = undefined;
+  }
+
+  /** Does it have this program, by its build id? One without instances and patches is forgotten. */
+  knows(buildId: string): boolean {
+    return this.#programs.has(buildId);
+  }
+
+  /**
+   * Takes in a program before its first instance here, with what it has in other threads: its instances are born with that.
+   * @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_NOT_A_PATCH
+   */
+  introduce(module: WebAssembly.Module, name?: string, heritage?: Heritage): void {
+    if (this.#programs.has(programId(module))) return;
+    const program = this.#programOf(module, heritage?.name ?? name);
+    if (heritage === undefined) return;
+    program.universe = heritage.universe;
+    program.forced = heritage.forced;
+    program.places.merge(heritage.places);
+    program.stack = heritage.patches.map((bytes) => ({ patch: loadPatch(bytes), state: 'applied' }));
+  }
+
+  /** Where patches have their data and functions in other threads. */
+  learnPlaces(buildId: string, places: PlacesJson): void {
+    this.#programs.get(buildId)?.places.merge(places);
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {
@@ -83,18 +161,17 @@ export class Patcher implements Operations {
   #bury({ program, ref, id }: Gone): void {
     program.remove(ref);
     this.#events.emit({ type: 'instance', program: program.name, instance: id, change: 'gone' });
-    const used = program.instances.length > 0 || program.stack.length > 0 || this.#transitions.has(program);
+    this.#forgetUnused(program);
+  }
+
+  #forgetUnused(program: Program): void {
+    const used = program.hasInstances || program.stack.length > 0 || this.#transitions.has(program);
     if (!used) this.#programs.delete(program.buildId);
   }
 
-  #beBorn(program: Program, instance: Instance): void {
-    const transition = this.#transitions.get(program);
-    const staging = transition?.state === 'staging' ? transition.record.patch : undefined;
-    const stack = program.effective.filter((patch) => patch !== staging);
-    for (const patch of stack) instance.stage(patch);
-    const slots = new Set(stack.flatMap((patch) => [...patch.bySlot.keys()]));
-    instance.commit(slots, stack, staging === undefined ? program.universe : program.universe - 1);
-    transition?.join(instance);
+  #forgetTransition({ program }: Transition): void {
+    this.#transitions.delete(program);
+    this.#forgetUnused(program);
   }
 
   /** Loads a patch and finds the program it is for. @throws what `verify` throws */
@@ -109,36 +186,55 @@ export class Patcher implements Operations {
   }
 
   /**
-   * Begins to apply a patch and returns; `pump` and the event loop carry it on.
+   * Begins to apply a patch and returns; `pump` and the event loop carry it on. While the same patch is being reverted, this
+   * reverses the transition.
    * @throws WGRAFT_ERR_NOT_A_PATCH, WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_WASM_INVALID, WGRAFT_ERR_BUILD_ID_MISMATCH,
-   *   WGRAFT_ERR_FUNCTION_MISMATCH, WGRAFT_ERR_PATCH_APPLIED, WGRAFT_ERR_TRANSITION_RUNS
+   *   WGRAFT_ERR_FUNCTION_MISMATCH, WGRAFT_ERR_PATCH_APPLIED, WGRAFT_ERR_TRANSITION_RUNS, WGRAFT_ERR_STATE_INCOMPATIBLE,
+   *   WGRAFT_ERR_MODEL_UNSUPPORTED
    */
-  beginApply(bytes: Uint8Array): Transition {
+  beginApply(bytes: Uint8Array, options: TransitionOptions = {}, coordination?: Coordination): Transition {
     const { program, patch } = this.#match(bytes);
+    const running = this.#transitions.get(program);
+    if (running?.record.patch.id === patch.id && running.direction === 'revert')
+      return this.#reverse(running);
     this.#refuseSecond(program);
     if (program.stack.some((r) => r.patch.id === patch.id)) {
       throw new WgraftError('WGRAFT_ERR_PATCH_APPLIED', { patch: patch.manifest.name });
     }
-    const record: PatchRecord = { patch, state: 'applying' };
-    program.stack.push(record);
-    return this.#begin(program, record, 'apply');
+    refuseIncompatible(program, patch);
+    return this.#begin(program, { patch, state: 'applying' }, 'apply', { options, coordination });
   }
 
   /**
    * Begins to revert a patch (by id or name; undefined: the topmost), or reverses the transition that still applies it.
-   * @throws WGRAFT_ERR_PATCH_UNKNOWN, WGRAFT_ERR_TRANSITION_RUNS
+   * @throws WGRAFT_ERR_PATCH_UNKNOWN, WGRAFT_ERR_TRANSITION_RUNS, WGRAFT_ERR_MODEL_UNSUPPORTED
    */
-  beginRevert(wanted?: string): Transition {
+  beginRevert(wanted?: string, options: TransitionOptions = {}, coordination?: Coordination): Transition {
     const found = this.#find(wanted);
     const running = this.#transitions.get(found.program);
-    if (running !== undefined && running.record === found.record && running.direction === 'apply') {
-      running.reverse();
-      if (running.over) this.#transitions.delete(found.program);
-      this.#scheduler.start();
-      return running;
-    }
+    if (running !== undefined && running.record === found.record && running.direction === 'apply')
+      return this.#reverse(running);
     this.#refuseSecond(found.program);
-    return this.#begin(found.program, found.record, 'revert');
+    return this.#begin(found.program, found.record, 'revert', { options, coordination });
+  }
+
+  /**
+   * Completes the transition that runs whatever its instances run, and marks its program for good. Old and new code may meet.
+   * @throws WGRAFT_ERR_NO_TRANSITION
+   */
+  beginForce(): Transition {
+    const [running] = this.#transitions.values();
+    if (running === undefined) throw new WgraftError('WGRAFT_ERR_NO_TRANSITION', {});
+    running.force();
+    this.#scheduler.start();
+    return running;
+  }
+
+  #reverse(running: Transition): Transition {
+    running.reverse();
+    if (running.over) this.#forgetTransition(running);
+    this.#scheduler.start();
+    return running;
   }
 
   #find(wanted: string | undefined): { program: Program; record: PatchRecord } {
@@ -167,8 +263,24 @@ export class Patcher implements Operations {
     throw new WgraftError('WGRAFT_ERR_TRANSITION_RUNS', details);
   }
 
-  #begin(program: Program, record: PatchRecord, direction: 'apply' | 'revert'): Transition {
-    const transition = new Transition(program, record, direction, (event) => this.#events.emit(event));
+  #begin(
+    program: Program,
+    record: PatchRecord,
+    direction: 'apply' | 'revert',
+    how: { options: TransitionOptions; coordination: Coordination | undefined },
+  ): Transition {
+    const { model, deadlineMs, retryMs = defaultRetryMs } = how.options;
+    const settings = {
+      model: model ?? record.patch.manifest.model ?? defaultModel,
+      deadlineMs: (deadlineMs ?? defaultDeadlineMs[direction]) || Number.POSITIVE_INFINITY,
+      retryMs,
+    };
+    refuseUntrusted(program, record.patch, settings.model);
+    const transition = new Transition(program, record, direction, {
+      settings,
+      emit: this.#emit,
+      coordination: how.coordination,
+    });
     this.#transitions.set(program, transition);
     this.#scheduler.start();
     return transition;
@@ -177,9 +289,9 @@ export class Patcher implements Operations {
   /** Works on all transitions until the deadline. Never throws. */
   #advance(deadline: number, fresh: boolean): 'more' | 'waiting' | 'idle' {
     let more = false;
-    for (const [program, transition] of this.#transitions) {
+    for (const transition of this.#transitions.values()) {
       more = transition.advance(deadline, fresh) || more;
-      if (transition.over) this.#transitions.delete(program);
+      if (transition.over) this.#forgetTransition(transition);
     }
     if (more) return 'more';
     return this.#transitions.size > 0 ? 'waiting' : 'idle';
@@ -198,24 +310,33 @@ export class Patcher implements Operations {
     const { program, patch } = this.#match(bytes);
     return {
       program: program.name,
-      patch: describe(patch),
+      patch: describePatch(patch),
       applied: program.stack.some((r) => r.patch.id === patch.id),
     };
   }
 
   async apply(bytes: Uint8Array, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginApply(bytes), options);
+    return this.wait(this.beginApply(bytes, options), 'apply', options);
   }
 
   async revert(patch?: string, options: TransitionOptions = {}): Promise<TransitionResult> {
-    return this.#wait(this.beginRevert(patch), options);
+    return this.wait(this.beginRevert(patch, options), 'revert', options);
   }
 
-  async #wait(
+  async force(options: TransitionOptions = {}): Promise<TransitionResult> {
+    const transition = this.beginForce();
+    return this.wait(transition, transition.direction, options);
+  }
+
+  /**
+   * Waits, as `options` say, for a transition that was begun in `direction`.
+   * @throws WGRAFT_ERR_TRANSITION_STALLED, and the transition's `failure`
+   */
+  async wait(
     transition: Transition,
+    direction: 'apply' | 'revert',
     { wait = true, timeoutMs = defaultTimeoutMs }: TransitionOptions,
   ): Promise<TransitionResult> {
-    const { direction } = transition;
     if (wait) {
       let timer: NodeJS.Timeout | undefined;
       const stalled = new Promise<never>((_, reject) => {
@@ -232,33 +353,8 @@ export class Patcher implements Operations {
 
   /** `status`, at once. */
   statusNow(): Status {
-    return { pid: process.pid, programs: [...this.#programs.values()].map((p) => this.#describeProgram(p)) };
-  }
-
-  #describeProgram(program: Program): ProgramStatus {
-    const transition = this.#transitions.get(program);
-    const pending = new Set(transition?.pending);
-    return {
-      name: program.name,
-      buildId: program.buildId,
-      slots: program.map.functions.filter((f) => f.slot !== undefined).length,
-      universe: program.universe,
-      instances: program.instances.map((i) => ({
-        id: i.id,
-        state: transition === undefined ? -1 : pending.has(i) ? 0 : 1,
-      })),
-      patches: program.stack.map((r) => ({
-        ...describe(r.patch),
-        state: r.state,
-        metadata: r.patch.manifest.metadata,
-      })),
-      transition: transition && {
-        patch: transition.record.patch.manifest.name,
-        direction: transition.direction,
-        runningMs: performance.now() - transition.startedAt,
-        instances: transition.progress,
-      },
-    };
+    const programs = [...this.#programs.values()];
+    return { pid: process.pid, programs: programs.map((p) => describeProgram(p, this.#transitions.get(p))) };
   }
 
   async blocking(): Promise<readonly Blocking[]> {
@@ -272,14 +368,7 @@ export class Patcher implements Operations {
 
   /** `blocking`, at once. */
   blockingNow(): readonly Blocking[] {
-    return [...this.#transitions.values()].flatMap((transition) =>
-      transition.pending.flatMap((instance): Blocking[] => {
-        if (instance.waiting === undefined) return [];
-        const { activity, since } = instance.waiting;
-        const program = transition.program.name;
-        return [{ program, instance: instance.id, blockedMs: performance.now() - since, ...activity }];
-      }),
-    );
+    return [...this.#transitions.values()].flatMap(describeBlocking);
   }
 
   subscribe(listener: (event: PatcherEvent) => void): () => void {
@@ -294,48 +383,17 @@ export interface InstanceHandle {
   readonly program: string;
   /** The universe its slots belong to. */
   readonly universe: number;
+  /** Data that patches, and the host, attach to objects of the program. */
+  readonly shadow: ShadowVariables;
 }
 
 function handleOf(instance: Instance): InstanceHandle {
   return {
     id: instance.id,
     program: instance.program.name,
+    shadow: instance.shadow,
     get universe() {
       return instance.universe;
     },
   };
-}
-
-function describe(patch: LoadedPatch): { id: string; name: string; functions: readonly string[] } {
-  return { id: patch.id, name: patch.manifest.name, functions: patch.functionNames };
-}
-
-/** The result of a transition as whoever began it in `direction` is told; a reversed one is not complete for him. */
-export function describeTransition(transition: Transition, direction: 'apply' | 'revert'): TransitionResult {
-  return {
-    program: transition.program.name,
-    patch: describe(transition.record.patch),
-    direction,
-    complete: isAsWanted(transition, direction),
-    universe: transition.universe,
-    instances: transition.progress,
-    elapsedMs: performance.now() - transition.startedAt,
-  };
-}
-
-/** A revert that finds the patch still staging cancels it: the patch is off, as was wanted. */
-function isAsWanted({ state, direction }: Transition, wanted: 'apply' | 'revert'): boolean {
-  if (state === 'cancelled') return wanted === 'revert';
-  return state === 'complete' && direction === wanted;
-}
-
-function stalledError(transition: Transition): WgraftError {
-  const functions = new Set(transition.pending.flatMap((i) => i.waiting?.activity.functions ?? []));
-  const details = {
-    program: transition.program.name,
-    patch: transition.record.patch.manifest.name,
-    ...transition.progress,
-    functions: [...functions],
-  };
-  return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', details);
 }

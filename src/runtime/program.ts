@@ -9,14 +9,25 @@ import {
   slotsSection,
 } from '../patch/index.ts';
 import { buildIdSection, engine, type FuncIndex, Reader } from '../wasm/index.ts';
-import { Instance } from './instance.ts';
+import { Instance, type Wake } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatchStatus } from './operations.ts';
+import { Places, type PlacesJson } from './places.ts';
 
 /** A patch on a program. Its state moves applying -> applied -> reverting -> (gone), and back on a reversal. */
 export interface PatchRecord {
   readonly patch: LoadedPatch;
   state: PatchStatus['state'];
+}
+
+/** What a program has: enough for another thread to have it too. */
+export interface Heritage {
+  readonly name: string;
+  readonly universe: number;
+  readonly forced: boolean;
+  /** The files of the patches that are on, bottom first. */
+  readonly patches: readonly Uint8Array[];
+  readonly places: PlacesJson;
 }
 
 export class Program {
@@ -27,6 +38,11 @@ export class Program {
   universe = 0;
   /** The patch stack, the last one wins. */
   stack: PatchRecord[] = [];
+  /** A transition was forced: whatever this program does from then on is nobody's promise. */
+  forced = false;
+
+  /** Only where its instances share their memory. */
+  readonly places: Places = new Places();
 
   readonly #module: WebAssembly.Module;
   readonly #instances = new Set<WeakRef<Instance>>();
@@ -54,24 +70,32 @@ export class Program {
     return showFunction(this.function(index) ?? { index, name: undefined });
   }
 
-  /** The patches whose functions belong to the universe that a commit leads to, bottom first. */
+  /** The patches whose functions belong to the universe that a commit leads to, bottom first. A cumulative one hides those below. */
   get effective(): LoadedPatch[] {
-    return this.stack.filter((r) => r.state !== 'reverting').map((r) => r.patch);
+    const patches = this.stack.filter((r) => r.state !== 'reverting').map((r) => r.patch);
+    const bottom = patches.findLastIndex((p) => p.manifest.cumulative === true);
+    return patches.slice(Math.max(bottom, 0));
   }
 
-  add(
-    instance: WebAssembly.Instance,
-    imports: WebAssembly.Imports,
-    id: number,
-  ): { instance: Instance; ref: WeakRef<Instance> } {
-    const added = new Instance(id, this, instance, imports);
-    const ref = new WeakRef(added);
-    this.#instances.add(ref);
-    return { instance: added, ref };
+  /** @param number the universe's, where other threads have it already. */
+  nextUniverse(number: number = this.universe + 1): { readonly from: number; readonly to: number } {
+    const from = this.universe;
+    this.universe = number;
+    return { from, to: number };
+  }
+
+  add(instance: WebAssembly.Instance, imports: WebAssembly.Imports, id: number, wake?: Wake): Instance {
+    const added = new Instance(id, this, instance, imports, wake);
+    this.#instances.add(added.ref);
+    return added;
   }
 
   remove(ref: WeakRef<Instance>): void {
     this.#instances.delete(ref);
+  }
+
+  get hasInstances(): boolean {
+    return this.#instances.size > 0;
   }
 
   /** The live instances, oldest first. */

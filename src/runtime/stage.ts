@@ -4,15 +4,19 @@
 import { WgraftError } from '../errors.ts';
 import { type PatchImport, patchDataExport } from '../patch/index.ts';
 import { engine, type FuncIndex, type SlotIndex } from '../wasm/index.ts';
+import type { CallbackState } from './callbacks.ts';
 import type { Instance } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
+import type { Place } from './places.ts';
 import type { SlotEntry } from './slot-table.ts';
+import { stateFunction } from './states.ts';
 
 /** A patch that is ready in one instance. */
 export interface StagedPatch {
   readonly patch: LoadedPatch;
   readonly instance: WebAssembly.Instance;
   readonly entryOfSlot: ReadonlyMap<SlotIndex, SlotEntry>;
+  readonly callbacks: CallbackState;
 }
 
 /** What a patch holds of an instance beyond its functions; kept for the next time the same patch is staged there. */
@@ -26,15 +30,18 @@ const pageBytes = 65536;
 /** Stages a patch. @throws WGRAFT_ERR_STAGE_FAILED, with nothing changed that the program can see. */
 export function stagePatch(target: Instance, patch: LoadedPatch, reservation: Reservation): StagedPatch {
   try {
-    reserve(target, patch, reservation);
+    const place = target.sharesMemory ? target.program.places.of(patch.id) : undefined;
+    reserve(target, patch, reservation, place);
     const instance = new engine.Instance(patch.module, resolveImports(target, patch, reservation));
-    copyData(instance);
+    if (place?.hasData !== true) copyData(instance);
+    if (place !== undefined) place.hasData = true;
     fillTable(target, patch, instance, reservation);
     const slots = [...patch.bySlot.keys()];
     const entries = target.slots.add(
       slots.map((slot) => instance.exports[patch.bySlot.get(slot)?.export ?? '']),
     );
-    return { patch, instance, entryOfSlot: new Map(slots.map((slot, i) => [slot, entries[i] ?? 0])) };
+    const entryOfSlot = new Map(slots.map((slot, i) => [slot, entries[i] ?? 0]));
+    return { patch, instance, entryOfSlot, callbacks: { prePatched: false, postPatched: false } };
   } catch (cause) {
     if (WgraftError.is(cause)) throw cause;
     fail(target, patch, cause instanceof Error ? cause.message : String(cause), cause);
@@ -46,10 +53,48 @@ function fail(target: Instance, patch: LoadedPatch, reason: string, cause?: unkn
   throw new WgraftError('WGRAFT_ERR_STAGE_FAILED', details, { cause });
 }
 
-function reserve(target: Instance, patch: LoadedPatch, reservation: Reservation): void {
+/** @param place where instances that share their memory with this one have it, or are to have it. */
+function reserve(
+  target: Instance,
+  patch: LoadedPatch,
+  reservation: Reservation,
+  place: Place | undefined,
+): void {
   const { memory, table } = patch.manifest;
-  if (memory !== undefined) reservation.memoryBase ??= reserveMemory(target, patch);
-  if (table !== undefined) reservation.tableBase ??= growTable(target, patch, table.size);
+  if (place !== undefined) reserveSame(target, patch, reservation, place);
+  else {
+    if (memory !== undefined && memory.sizeBytes > 0) reservation.memoryBase ??= reserveMemory(target, patch);
+    if (table !== undefined) reservation.tableBase ??= growTable(target, patch, table.size);
+  }
+}
+
+function reserveSame(target: Instance, patch: LoadedPatch, reservation: Reservation, place: Place): void {
+  const { memory } = patch.manifest;
+  if (memory !== undefined && memory.sizeBytes > 0)
+    reservation.memoryBase = place.memoryBase ??= reserveMemory(target, patch);
+  const entries = tableEntries(patch);
+  if (entries === 0) return;
+  place.tableBase ??= Math.max(...target.program.instances.map((i) => i.table.length));
+  if (reservation.tableBase === place.tableBase) return;
+  const { table } = target;
+  const missing = place.tableBase - table.length;
+  if (missing < 0)
+    fail(
+      target,
+      patch,
+      `its table has ${table.length} entries, and others have the patch from ${place.tableBase} on`,
+    );
+  growTable(target, patch, missing + entries);
+  reservation.tableBase = place.tableBase;
+}
+
+/** Its own functions, then the program's whose address it wants. */
+function tableEntries({ manifest }: LoadedPatch): number {
+  return (manifest.table?.size ?? 0) + addressed(manifest.imports).length;
+}
+
+function addressed(imports: readonly PatchImport[]): readonly PatchImport[] {
+  return imports.filter((i) => i.from === 'function-address');
 }
 
 function reserveMemory(target: Instance, patch: LoadedPatch): number {
@@ -86,6 +131,17 @@ function allocate(target: Instance, patch: LoadedPatch, index: FuncIndex, room: 
     fail(target, patch, `the program's allocator has no ${room} bytes for the patch`);
   }
   return address >>> 0;
+}
+
+/** The entry that is kept for a program function in all instances that share their memory. */
+function freeEntry(
+  target: Instance,
+  { manifest }: LoadedPatch,
+  wanted: PatchImport,
+  { tableBase = 0 }: Reservation,
+): number | undefined {
+  if (!target.sharesMemory) return undefined;
+  return tableBase + (manifest.table?.size ?? 0) + addressed(manifest.imports).indexOf(wanted);
 }
 
 function growTable(target: Instance, patch: LoadedPatch, size: number): number {
@@ -153,7 +209,11 @@ function resolve(
     case 'address':
       return number(i.address);
     case 'function-address':
-      return number(target.addressOf(i.index));
+      return number(target.addressOf(i.index, freeEntry(target, patch, i, reservation)));
+    case 'shadow':
+      return target.shadow.imported(i.operation, patch.manifest.memory?.allocator);
+    case 'state':
+      return stateFunction(target.program, patch, i.operation);
     case 'host':
       return target.hostImport(i.host.module, i.host.name);
   }

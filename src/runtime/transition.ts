@@ -1,87 +1,158 @@
 // The transition: from the moment a patch is begun until the last instance follows it.
 //
-//   staging --all staged--> committing --all committed--> complete
-//      |                        |
-//      | an instance cannot     | reverse(): the other direction, over the instances already done
-//      v                        v
-//   cancelled                committing (direction flipped)
+//            preparing ------------> committing ------------> finishing -----> complete
+//   apply    stage, pre_patch        slot words, one          post_patch
+//   revert   pre_unpatch             instance after another   post_unpatch
 //
-// apply:  staging makes the patch ready in every instance; nothing can be seen of it. Commit switches one instance after
-//         another, each in one turn, each only while none of its changed functions is active.
-// revert: nothing to stage; the same commits, towards the stack without the patch.
-// An instance that is born during staging joins it; one born later is born in the new universe (Patcher.adopt).
+//   from       reverse() leads to
+//   ---------  --------------------------------------------------------------------------------------------
+//   preparing  apply: post_unpatch where pre_patch ran, then cancelled. revert: post_patch again, then complete
+//   committing the other direction, over the instances already done; no pre_unpatch, since no post_patch ran
+//   finishing  the other direction, from its beginning
+//
+// Nothing can be seen of a patch before the first commit. A commit switches one instance in one turn, when the consistency
+// model lets it; a model that switches the whole kernel commits all of them in one turn, or tries again later.
+// Cumulative patches hide the patches below them (`Program.effective`), which go when the transition is complete.
 
-import type { SlotIndex } from '../wasm/index.ts';
-import type { Instance } from './instance.ts';
+import { WgraftError } from '../errors.ts';
+import type { ConsistencyModel } from '../patch/index.ts';
+import { type CallbackName, callbackEvent } from './callbacks.ts';
+import { type Change, changeOf } from './change.ts';
+import { type Rule, ruleOf } from './consistency.ts';
+import type { Activity, Instance } from './instance.ts';
+import { Line } from './line.ts';
+import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { PatchRecord, Program } from './program.ts';
+import type { Coordination, Overview, TransitionSettings } from './transition-settings.ts';
 
 type Direction = 'apply' | 'revert';
 
-export type TransitionState = 'staging' | 'committing' | 'complete' | 'cancelled';
+export type TransitionState = 'preparing' | 'committing' | 'finishing' | 'complete' | 'cancelled';
+
+/** Ksplice's: it stops the machine five times, and then says who was in the way. */
+const attemptLimit = 5;
+/** Sleepers are woken each time so many looks have found the transition waiting. */
+const roundsPerWake = 8;
 
 export class Transition {
   readonly program: Program;
   readonly record: PatchRecord;
+  readonly model: ConsistencyModel;
   readonly startedAt: number = performance.now();
   universe: { readonly from: number; readonly to: number };
-  /** Settles when the transition is complete or cancelled. */
+  /** Settles when the transition is complete or cancelled; rejects with `failure`. */
   readonly finished: Promise<void>;
   direction: Direction;
-  state: TransitionState;
-  /** Why it was cancelled, where that was not asked for: for those who cannot wait for `finished`. */
+  state: TransitionState = 'preparing';
+  /** Why it was cancelled or reversed, where that was not asked for: for those who cannot wait for `finished`. */
   failure: unknown;
 
-  readonly #slots: ReadonlySet<SlotIndex>;
+  readonly #settings: TransitionSettings;
+  readonly #rule: Rule;
+  readonly #change: Change;
+  /** The patches that a cumulative one takes the place of. */
+  readonly #replaced: readonly PatchRecord[];
+  readonly #coordination: Coordination | undefined;
   readonly #emit: (event: PatcherEvent) => void;
   #settle: { resolve: () => void; reject: (cause: unknown) => void } = { resolve() {}, reject() {} };
-  #todo: Set<WeakRef<Instance>>;
-  #done = new Set<WeakRef<Instance>>();
+  readonly #line: Line;
+  /** What an instance follows that has not switched, and one that has. */
+  #stacks: { readonly old: readonly LoadedPatch[]; readonly new: readonly LoadedPatch[] };
+  #cancelled = false;
+  #forced = false;
+  #expired = false;
+  #attempts = 0;
+  #nextAttempt = 0;
+  #rounds = 0;
 
   constructor(
     program: Program,
     record: PatchRecord,
     direction: Direction,
-    emit: (event: PatcherEvent) => void,
+    {
+      settings,
+      emit,
+      coordination,
+    }: {
+      settings: TransitionSettings;
+      emit: (event: PatcherEvent) => void;
+      coordination?: Coordination | undefined;
+    },
   ) {
     this.program = program;
     this.record = record;
     this.direction = direction;
-    this.state = direction === 'apply' ? 'staging' : 'committing';
-    this.universe = nextUniverse(program);
-    record.state = direction === 'apply' ? 'applying' : 'reverting';
-    this.#slots = new Set(record.patch.bySlot.keys());
-    this.#todo = new Set(program.instances.map((i) => new WeakRef(i)));
+    this.model = settings.model;
+    this.universe = program.nextUniverse(coordination?.universe);
+    this.#settings = settings;
+    this.#rule = ruleOf(settings.model);
     this.#emit = emit;
+    this.#coordination = coordination;
+    const old = program.effective;
+    if (direction === 'apply') program.stack.push(record);
+    record.state = direction === 'apply' ? 'applying' : 'reverting';
+    this.#stacks = { old, new: program.effective };
+    this.#replaced =
+      direction === 'apply' && record.patch.manifest.cumulative === true
+        ? program.stack.filter((r) => r !== record)
+        : [];
+    this.#change = changeOf([record, ...this.#replaced].map((r) => r.patch));
+    this.#line = new Line(program.instances);
     this.finished = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
     this.finished.catch(() => {}); // whoever waits sees it; nobody has to wait
     this.#step('initializing');
-    if (direction === 'revert') this.#step('starting');
   }
 
   get over(): boolean {
     return this.state === 'complete' || this.state === 'cancelled';
   }
 
-  get progress(): { done: number; total: number } {
-    const todo = live(this.#todo).length;
-    const done = live(this.#done).length;
-    return { done: this.state === 'staging' ? 0 : done, total: todo + done };
+  /** It takes the patch off, or undoes what was done to put it on. */
+  get takesOff(): boolean {
+    return this.#cancelled || this.direction === 'revert';
+  }
+
+  get overview(): Overview {
+    const total = this.#line.all.length;
+    const done = this.over && !this.#cancelled ? total : total - this.pending.length;
+    const functions = new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []));
+    return this.#coordination?.overview?.() ?? { done, total, functions: [...functions] };
   }
 
   /** The instances that have not switched yet. */
   get pending(): Instance[] {
-    return live(this.state === 'staging' ? [...this.#todo, ...this.#done] : this.#todo);
+    if (this.state === 'preparing' || this.#cancelled) return this.#line.all;
+    return this.state === 'committing' ? this.#line.inLine : [];
   }
 
-  /**
-   * Takes in an instance that is born now. While the others are being staged it is one of them; later it is born in the
-   * new universe, and only a reversal concerns it.
-   */
+  /** The instances that keep it from going on, with `waiting` set. */
+  get blocking(): Instance[] {
+    return this.#line.waiting;
+  }
+
+  /** What an instance that is born now follows from its birth. */
+  get birth(): { readonly patches: readonly LoadedPatch[]; readonly universe: number } {
+    const { old, new: next } = this.#stacks;
+    const { from, to } = this.universe;
+    return this.state === 'preparing' ? { patches: old, universe: from } : { patches: next, universe: to };
+  }
+
+  /** The patch that it stages itself in instances that are born now. */
+  get staging(): LoadedPatch | undefined {
+    return this.state === 'preparing' && this.direction === 'apply' ? this.record.patch : undefined;
+  }
+
+  /** Takes in an instance that was just born. */
   join(instance: Instance): void {
-    (this.state === 'staging' ? this.#todo : this.#done).add(new WeakRef(instance));
+    this.#line.add(instance, this.state === 'committing' ? 'through' : 'in-line');
+  }
+
+  /** An instance is taken away from the patcher. */
+  leave(instance: Instance): void {
+    this.#line.remove(instance);
   }
 
   /**
@@ -90,121 +161,239 @@ export class Transition {
    * @returns true where there is work left that could go on at once.
    */
   advance(deadline: number, fresh: boolean): boolean {
-    if (this.state === 'staging') {
-      const more = this.#pass(deadline, (instance) => this.#stage(instance));
-      if (this.over) return false;
-      if (this.#todo.size > 0) return more;
-      this.state = 'committing';
-      this.#todo = this.#done;
-      this.#done = new Set();
-      this.#step('starting');
-    }
-    if (this.state !== 'committing') return false;
-    const more = this.#pass(deadline, (instance) => this.#commit(instance, fresh));
-    if (this.#todo.size === 0) this.#complete();
-    return more;
-  }
-
-  /** Turns it round; the instances that have switched switch back. One that still stages is cancelled. */
-  reverse(): void {
-    if (this.over) return;
-    this.#step('reversing');
-    if (this.state === 'staging') {
-      this.#cancel();
-      return;
-    }
-    this.universe = nextUniverse(this.program);
-    this.direction = this.direction === 'apply' ? 'revert' : 'apply';
-    this.record.state = this.direction === 'apply' ? 'applying' : 'reverting';
-    [this.#todo, this.#done] = [this.#done, this.#todo];
-    for (const instance of live(this.#done)) instance.waiting = undefined;
-    if (this.#todo.size === 0) this.#complete();
-  }
-
-  #pass(deadline: number, work: (instance: Instance) => boolean): boolean {
-    // Those that must wait go to the end of the line, so that a short budget reaches everyone in the end.
-    for (let left = this.#todo.size; left > 0; left -= 1) {
-      const [ref] = this.#todo;
-      const instance = ref?.deref();
-      if (ref !== undefined) this.#todo.delete(ref);
-      if (ref !== undefined && instance !== undefined) (work(instance) ? this.#done : this.#todo).add(ref);
-      if (this.over) return false;
-      if (performance.now() >= deadline) return left > 1;
+    this.#expire();
+    while (!this.over) {
+      const more = this.#work(deadline, fresh);
+      if (!this.#line.isEmpty) {
+        if (!more) this.#wakeSleepers();
+        return more;
+      }
+      if (!this.#next()) return false;
     }
     return false;
   }
 
-  #stage(instance: Instance): boolean {
-    const { patch } = this.record;
-    const allocator = patch.manifest.memory?.allocator;
-    if (allocator?.kind === 'function' && instance.isAllocating(allocator.index)) {
-      const activity = { functions: [instance.program.nameOf(allocator.index)], stack: [] };
-      instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
-      return false;
+  /** Looks at this instance before all others: it is at a safe point now, and may not be when its turn comes. */
+  visit(instance: Instance): void {
+    if (this.state === 'committing' && this.#rule.switch === 'thread')
+      this.#line.passOne(instance, (i) => this.#commitOne(i, false));
+  }
+
+  /** Turns it round; the instances that have switched switch back. One that is cancelled already stays so. */
+  reverse(): void {
+    if (this.over || this.#cancelled) return;
+    this.#step('reversing');
+    this.#attempts = 0;
+    if (this.state === 'preparing' && this.direction === 'apply') return this.#cancel();
+    this.direction = this.direction === 'apply' ? 'revert' : 'apply';
+    this.record.state = this.direction === 'apply' ? 'applying' : 'reverting';
+    this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
+    if (this.state === 'committing') {
+      this.universe = this.program.nextUniverse(this.#coordination?.universe);
+      this.#line.turn();
+    } else if (this.state === 'preparing') {
+      this.state = 'finishing'; // nothing has switched: what pre_unpatch undid is done again
+      this.#line.restart();
+    } else {
+      this.universe = this.program.nextUniverse(this.#coordination?.universe);
+      this.state = 'preparing';
+      this.#line.restart();
     }
-    try {
-      instance.stage(patch);
-      instance.waiting = undefined;
+  }
+
+  /** From now on instances switch whatever they run. The program is marked for good. */
+  force(): void {
+    if (this.over || this.#forced) return;
+    this.#forced = true;
+    this.program.forced = true;
+    this.#step('forced');
+  }
+
+  /** Reverses by itself, and says why in the end. */
+  giveUp(cause: unknown): void {
+    if (this.over || this.failure !== undefined) return;
+    this.failure = cause;
+    this.reverse();
+  }
+
+  /** One look at the instances that are left in this state. */
+  #work(deadline: number, fresh: boolean): boolean {
+    switch (this.state) {
+      case 'preparing':
+        return this.direction === 'apply'
+          ? this.#line.pass(deadline, (instance) => this.#stage(instance, fresh))
+          : this.#callBackAll('preUnpatch', deadline, fresh);
+      case 'committing':
+        return this.#rule.switch === 'kernel' && !this.#forced
+          ? this.#commitAll(fresh)
+          : this.#line.pass(deadline, (instance) => this.#commitOne(instance, fresh));
+      default:
+        return this.#callBackAll(this.takesOff ? 'postUnpatch' : 'postPatch', deadline, fresh);
+    }
+  }
+
+  /** Goes on to the next state. @returns false where others have to come so far first */
+  #next(): boolean {
+    if (this.state === 'finishing') {
+      if (this.#coordination?.mayEnter('complete') === false) return false;
+      this.#end();
       return true;
+    }
+    const [next, step] =
+      this.state === 'preparing'
+        ? (['committing', 'starting'] as const)
+        : (['finishing', 'completing'] as const);
+    if (this.#coordination?.mayEnter(next) === false) return false;
+    this.state = next;
+    this.#step(step);
+    this.#line.restart();
+    return true;
+  }
+
+  #stage(instance: Instance, fresh: boolean): boolean {
+    const { patch } = this.record;
+    const unrest = instance.stagingUnrest(patch, this.#change, fresh);
+    if (unrest !== undefined) return instance.waitFor(unrest);
+    try {
+      if (this.#coordination?.stage(instance, patch.id) === false) return false;
+      instance.stage(patch);
     } catch (cause) {
       this.#cancel(cause);
       return false;
     }
+    instance.waiting = undefined;
+    if (!instance.isCallbackDue(patch, 'prePatch')) return true;
+    const outcome = this.#callBack(instance, 'prePatch');
+    if (outcome === undefined || outcome.kind === 'done') return true;
+    const details = { patch: patch.manifest.name, instance: instance.id, reason: outcome.reason };
+    this.#cancel(new WgraftError('WGRAFT_ERR_PATCH_REFUSED', details));
+    return false;
   }
 
-  #commit(instance: Instance, fresh: boolean): boolean {
-    const activity = instance.activity(this.#slots, this.record.patch, fresh);
-    if (activity !== undefined) {
-      instance.waiting = { activity, since: instance.waiting?.since ?? performance.now() };
-      return false;
-    }
-    instance.commit(this.#slots, this.program.effective, this.universe.to);
-    const { name } = this.program;
-    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to });
+  #commitOne(instance: Instance, fresh: boolean): boolean {
+    const activity = this.#activity(instance, fresh);
+    if (activity !== undefined) return instance.waitFor(activity);
+    this.#commit(instance);
     return true;
   }
 
-  #complete(): void {
-    this.#step('completing');
-    this.state = 'complete';
-    if (this.direction === 'apply') this.record.state = 'applied';
-    else this.#forget(live(this.#done));
-    this.#step('complete');
-    this.#settle.resolve();
+  /** All instances in one turn, if none of them is in the way of any. */
+  #commitAll(fresh: boolean): boolean {
+    if (performance.now() < this.#nextAttempt) return false;
+    const all = this.#line.inLine;
+    const own = all.flatMap((instance) => {
+      const activity = this.#activity(instance, fresh);
+      if (activity === undefined) return [];
+      instance.waitFor(activity);
+      return [{ instance: instance.id, functions: activity.functions }];
+    });
+    const agreed = this.#coordination?.agree(own) ?? (own.length === 0 ? 'switch' : own);
+    if (agreed === 'wait') return false;
+    if (agreed === 'switch') {
+      for (const instance of all) this.#commit(instance);
+      this.#line.clear();
+      return false;
+    }
+    this.#attempts += 1;
+    this.#nextAttempt = performance.now() + this.#settings.retryMs;
+    if (this.#attempts < attemptLimit || this.failure !== undefined) return false; // the way back has no limit
+    const names = { program: this.program.name, patch: this.record.patch.manifest.name };
+    const details = { ...names, attempts: attemptLimit, conflicts: agreed };
+    this.giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_CONFLICTS', details));
+    return false;
   }
 
-  /** Before the first commit: nothing was switched, so nothing is left but to take the record off. */
+  #activity(instance: Instance, fresh: boolean): Activity | undefined {
+    return this.#forced ? undefined : instance.activity(this.#change, this.#rule, fresh);
+  }
+
+  #commit(instance: Instance): void {
+    instance.commit(this.#change.slots, this.#stacks.new, this.universe.to);
+    const { name } = this.program;
+    const at = instance.safePoint === undefined ? {} : { safePoint: instance.safePoint };
+    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to, ...at });
+  }
+
+  /** Passes over where the patch has no callbacks at all: ten thousand instances need not be looked at for nothing. */
+  #callBackAll(name: CallbackName, deadline: number, fresh: boolean): boolean {
+    const { patch } = this.record;
+    if (patch.manifest.callbacks === undefined) {
+      this.#line.clear();
+      return false;
+    }
+    return this.#line.pass(deadline, (instance) => {
+      if (!instance.isCallbackDue(patch, name)) return true;
+      const isThere = patch.manifest.callbacks?.[name] !== undefined;
+      const unrest = isThere && !this.#forced ? instance.unrest(this.#change, fresh) : undefined;
+      if (unrest !== undefined) return instance.waitFor(unrest);
+      instance.waiting = undefined;
+      this.#callBack(instance, name);
+      return true;
+    });
+  }
+
+  #callBack(instance: Instance, name: CallbackName): ReturnType<Instance['callBack']> {
+    const outcome = instance.callBack(this.record.patch, name);
+    if (outcome !== undefined) this.#emit(callbackEvent(instance, this.record.patch, name, outcome));
+    return outcome;
+  }
+
+  #expire(): void {
+    const { deadlineMs } = this.#settings;
+    const waits = this.state === 'preparing' || this.state === 'committing';
+    if (!waits || this.#expired || this.#forced || performance.now() < this.startedAt + deadlineMs) return;
+    this.#expired = true;
+    if (this.#cancelled || this.failure !== undefined) return;
+    const names = { program: this.program.name, patch: this.record.patch.manifest.name };
+    const details = { ...names, ...this.overview, deadlineMs };
+    this.#step('expired');
+    this.giveUp(new WgraftError('WGRAFT_ERR_TRANSITION_EXPIRED', details));
+  }
+
+  /** Before the first commit: nothing was switched. What pre_patch did is undone, and the record taken off. */
   #cancel(cause?: unknown): void {
-    this.state = 'cancelled';
-    this.failure = cause;
-    this.#forget(live(this.#done));
-    this.#step('cancelled');
-    if (cause === undefined) this.#settle.resolve();
-    else this.#settle.reject(cause);
+    this.failure ??= cause;
+    this.#cancelled = true;
+    this.record.state = 'reverting';
+    this.#stacks = { old: this.#stacks.new, new: this.#stacks.old };
+    this.state = 'finishing';
+    this.#line.restart();
+    if (this.record.patch.manifest.callbacks === undefined && this.#coordination === undefined) this.#end();
   }
 
-  #forget(instances: readonly Instance[]): void {
-    this.program.stack = this.program.stack.filter((r) => r !== this.record);
-    for (const instance of instances) instance.unstage(this.record.patch);
+  #wakeSleepers(): void {
+    this.#rounds += 1;
+    if (this.#rounds % roundsPerWake !== 0) return;
+    const sleepers = this.blocking.filter((i) => i.wake !== undefined);
+    if (sleepers.length === 0) return;
+    this.#step('signaling');
+    for (const instance of sleepers) instance.wake?.();
+  }
+
+  #end(): void {
+    if (this.takesOff) this.#forget([this.record]);
+    else {
+      this.record.state = 'applied';
+      this.#forget(this.#replaced);
+    }
+    this.state = this.#cancelled ? 'cancelled' : 'complete';
+    this.#step(this.state);
+    if (this.failure === undefined) this.#settle.resolve();
+    else this.#settle.reject(this.failure);
+  }
+
+  #forget(records: readonly PatchRecord[]): void {
+    if (records.length === 0) return;
+    this.program.stack = this.program.stack.filter((r) => !records.includes(r));
+    for (const { patch } of records) {
+      for (const instance of this.#line.all) instance.unstage(patch);
+      this.program.places.of(patch.id).hasData = false;
+    }
   }
 
   #step(step: Extract<PatcherEvent, { type: 'transition' }>['step']): void {
     const { name } = this.program;
-    this.#emit({
-      type: 'transition',
-      program: name,
-      patch: this.record.patch.manifest.name,
-      direction: this.direction,
-      step,
-    });
+    const patch = this.record.patch.manifest.name;
+    this.#emit({ type: 'transition', program: name, patch, direction: this.direction, step });
   }
-}
-
-function nextUniverse(program: Program): { from: number; to: number } {
-  program.universe += 1;
-  return { from: program.universe - 1, to: program.universe };
-}
-
-function live(refs: Iterable<WeakRef<Instance>>): Instance[] {
-  return [...refs].flatMap((ref) => ref.deref() ?? []);
 }

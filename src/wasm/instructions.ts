@@ -7,6 +7,7 @@ import { readHeapType, readValType } from './types.ts';
 /** Opcodes the other rooms ask for. Prefixed ones are prefix * 0x10000 + number. */
 export const op = {
   unreachable: 0x00,
+  nop: 0x01,
   block: 0x02,
   loop: 0x03,
   if: 0x04,
@@ -37,7 +38,7 @@ export const op = {
   f32Const: 0x43,
   f64Const: 0x44,
   i32Eqz: 0x45,
-  i32Eq: 0x46,
+  i32Ne: 0x47,
   i32Add: 0x6a,
   i32And: 0x71,
   i32Shl: 0x74,

@@ -3,6 +3,7 @@
 //   section := id:u8 size:u32 payload        custom section (id 0) := id size name payload
 //              ^start         ^payload ^end                           ^start        ^payload ^end
 
+import { WgraftError } from '../errors.ts';
 import { Reader } from './reader.ts';
 
 export const sectionIds = {
@@ -45,8 +46,13 @@ export interface Section {
 
 const magic = 0x6d736100;
 
-/** Reads the section map. @throws WGRAFT_ERR_WASM_MALFORMED */
+/** Reads the section map. @throws WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_OPTION_INVALID for what are no bytes at all */
 export function readSections(bytes: Uint8Array): Section[] {
+  // All that reads a module or a patch begins here, also for callers without types: an ArrayBuffer, say, has no bytes to index.
+  if (!ArrayBuffer.isView(bytes) || bytes instanceof DataView) {
+    const reason = 'a module or a patch must be given as a Uint8Array';
+    throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option: 'bytes', reason });
+  }
   const r = new Reader(bytes);
   if (bytes.length < 8) r.fail('not a WebAssembly module: shorter than its header', 0);
   const header = new DataView(bytes.buffer, bytes.byteOffset, 8);

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest';
 import { type Engine, engines, findSlotMap, type SlotPolicy } from '../../src/patch/index.ts';
 import { type Prepared, prepare } from '../../src/prepare/index.ts';
+import { fixtures } from '../support/fixtures.ts';
 import { kernels } from '../support/kernels.ts';
 import { slotted } from '../support/slots.ts';
 import { wat } from '../support/wat.ts';
@@ -51,6 +52,11 @@ describe('small kernels', () => {
       for (const f of taken.map.functions) taken.redirect(f.index, other.take(f.index));
       expect([engine, use(taken.exports)]).toEqual([engine, expected]);
     }
+  });
+
+  // What they do, prepared by either engine, is in test/fixtures.test.ts.
+  test.each(fixtures.filter((fixture) => !fixture.gc))('wasm-fixtures/$name', async ({ compile }) => {
+    await both(await compile('v1'), 'all');
   });
 
   test.each(kernels.filter((k) => k.gc))('$name: binaryen refuses them', async ({ text }) => {

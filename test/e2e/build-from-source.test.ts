@@ -18,6 +18,7 @@ const source = `#include <assert.h>
 #include "limit.h"
 __attribute__((noinline)) static int checked(int n) {
   assert(n >= 0);
+  if (n > 1000) printf("line %d: %d\\n", __LINE__, n);
   return limit(n);
 }
 int main(void) {
@@ -31,7 +32,7 @@ int main(void) {
 const diff = `--- a/main.c
 +++ b/main.c
 @@ -1,3 +1,4 @@
-+/* A line more, so that the assertion stands on another. */
++/* A line more, so that the assertion and __LINE__ stand on another. */
  #include <assert.h>
  #include <stdio.h>
  #include "limit.h"

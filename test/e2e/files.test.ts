@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AnswerProgram, answerProgram, sources } from '../support/answer-program.ts';
 import { type Ended, type Sandbox, sandbox, transcript } from '../support/cli.ts';
+import { fixtures } from '../support/fixtures.ts';
+import { wat } from '../support/wat.ts';
 
 let box: Sandbox;
 let program: AnswerProgram;
@@ -54,6 +56,17 @@ describe('prepare', () => {
     await box.write('debug.wasm', Buffer.concat([program.kernel, dropped]));
     const { stdout } = await box.wgraft('prepare', 'debug.wasm', '-o', 'p3.wasm', '--slots', 'all');
     expect(stdout).toMatch(/^10\.4 kB -> 1\.3 kB \(-87\.\d%\) in /m);
+  });
+
+  test('says which hook marked functions, and what the others lack', async () => {
+    const marked = fixtures.find((fixture) => fixture.name === 'fentry');
+    await box.write('fentry.wasm', (await marked?.compile('v1')) ?? '');
+    const text =
+      '(module (import "env" "my_hook" (func $h)) (func (export "f") (call $h)) (func (export "g")))';
+    await box.write('hook.wasm', wat(text));
+    expect((await golden('prepare-fentry', 'prepare fentry.wasm -o f.wasm')).code).toBe(0);
+    expect((await golden('prepare-hook', 'prepare hook.wasm -o h.wasm --fentry my_hook')).code).toBe(0);
+    expect((await golden('prepare-no-hook', 'prepare hook.wasm -o n.wasm --fentry mcount')).code).toBe(4);
   });
 
   test('never writes over a file that it read, under whatever name', async () => {
@@ -109,6 +122,46 @@ describe('build', () => {
   });
 });
 
+describe('build with callbacks and rules', () => {
+  const full =
+    'build --target app.slots.wasm --replace answer=fix.wat --callbacks calls.wat -o full.wgp --cumulative --state 7=2 --state 1=0 --model leave-kernel';
+
+  test('says what it calls back; inspect shows all of it', async () => {
+    await box.write(
+      'calls.wat',
+      `(module (import "patch" "shadow_get_or_alloc" (func $shadow (param i32 i32 i32 i32 i32) (result i32)))
+        (func $save (export "__wgraft_pre_patch") (result i32)
+          (i32.eqz (call $shadow (i32.const 8) (i32.const 1) (i32.const 4) (i32.const 0) (i32.const 0))))
+        (func $drop (export "__wgraft_post_unpatch")))`,
+    );
+    expect((await golden('build-full', full)).code).toBe(0);
+    expect((await golden('inspect-full', 'inspect full.wgp -v')).code).toBe(0);
+    const { stdout } = await box.wgraft('inspect', 'full.wgp', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      patch: {
+        callbacks: { prePatch: '__wgraft_pre_patch', postUnpatch: '__wgraft_post_unpatch' },
+        states: [
+          { id: 1, version: 0 },
+          { id: 7, version: 2 },
+        ],
+        cumulative: true,
+        model: 'leave-kernel',
+        memory: { sizeBytes: 0 },
+      },
+    });
+    const json = await box.wgraft(...full.split(' '), '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject({ callbacks: { prePatch: 'save', postUnpatch: 'drop' } });
+  });
+
+  test('refuses a state that is none, an unknown model, and callbacks in another language', async () => {
+    const to = 'build --target app.slots.wasm --replace answer=fix.wat -o x.wgp';
+    expect((await golden('build-state', `${to} --state 7`)).code).toBe(2);
+    expect((await golden('build-state-twice', `${to} --state 7=1 --state 7=2`)).code).toBe(2);
+    expect((await golden('build-model', `${to} --model hope`)).code).toBe(2);
+    expect((await golden('build-callbacks', `${to} --callbacks fix.js`)).code).toBe(2);
+  });
+});
+
 describe('inspect', () => {
   test('shows a module, a prepared module and a patch', async () => {
     await golden('inspect-module', 'inspect app.wasm');
@@ -148,6 +201,22 @@ describe('verify', () => {
     expect((await golden('verify-unprepared', 'verify fix.wgp --target app.wasm')).code).toBe(4);
     expect((await golden('verify-json', 'verify other.wgp --target app.slots.wasm --json')).code).toBe(4);
   });
+});
+
+test('where a command has several files, the one that is no module is named', async () => {
+  const commands = [
+    'verify fix.wgp --target cut.wasm',
+    'build --target text.wasm --replace answer=fix.wat -o x.wgp',
+    'build --target app.slots.wasm --replace answer=fix.wat --symbols text.wasm -o x.wgp',
+    'build app.wasm cut.wasm -o x.wgp',
+    'diff text.wasm app.wasm',
+  ];
+  const ended = await Promise.all(commands.map((command) => box.wgraft(...command.split(' '))));
+  expect(ended.map(({ code, stderr }) => [code, stderr.split('\n')[1]])).toEqual(
+    commands.map((command) => [4, `  in ${/(cut|text)\.wasm/.exec(command)?.[0]}`]),
+  );
+  const { stdout } = await box.wgraft('verify', 'fix.wgp', '--target', 'text.wasm', '--json');
+  expect(JSON.parse(stdout).error).toMatchObject({ code: 'WGRAFT_ERR_WASM_MALFORMED', file: 'text.wasm' });
 });
 
 describe.skipIf(process.platform !== 'linux')('a full disk', () => {

@@ -17,6 +17,7 @@ const commands = [
   'status',
   'blocking',
   'check',
+  'force',
 ];
 
 let box: Sandbox;

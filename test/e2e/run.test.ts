@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type AnswerProgram, answerProgram } from '../support/answer-program.ts';
 import { type Sandbox, sandbox } from '../support/cli.ts';
+import { compileCFile } from '../support/compile-c.ts';
 
 let program: AnswerProgram;
 beforeAll(async () => {
@@ -39,6 +40,15 @@ describe('the program', () => {
     const run = box.start('run', 'my app!.slots.wasm');
     await run.says('my-app- (pid');
     expect((await box.wgraft('check', 'my-app-')).code).toBe(0);
+  });
+
+  test('can be a kernel that its compiler marked: the hook needs no import', async () => {
+    await using box = await start();
+    const flags = ['-finstrument-function-entry-bare', '-Wl,--allow-undefined'];
+    await box.write('marked.wasm', await compileCFile('wasm-fixtures/inventory/v1.c', { flags }));
+    const ended = await box.wgraftWith({ input: 'ADD apple 3\nTOTAL\n' }, 'run', '-q', 'marked.wasm');
+    const stdout = '1 OK apple 3\n2 OK 1 items 3 units 2 requests\n';
+    expect(ended).toEqual({ code: 0, signal: null, stdout, stderr: '' });
   });
 
   test('that a signal ends leaves no socket behind', async () => {

@@ -10,7 +10,7 @@ import type { TransitionOptions } from '../../src/runtime/index.ts';
 
 export interface Call {
   readonly id: number;
-  readonly call: 'status' | 'blocking' | 'verify' | 'apply' | 'revert' | 'terminate';
+  readonly call: 'status' | 'blocking' | 'verify' | 'apply' | 'revert' | 'force' | 'terminate';
   readonly args: readonly unknown[];
 }
 
@@ -27,6 +27,7 @@ try {
     verify: (patch: Uint8Array) => operations.verify(patch),
     apply: (patch: Uint8Array, o?: TransitionOptions) => operations.apply(patch, o),
     revert: (patch: string | undefined, o?: TransitionOptions) => operations.revert(patch, o),
+    force: (o?: TransitionOptions) => operations.force(o),
     terminate,
   };
   const answers: Promise<void>[] = [];

@@ -100,6 +100,7 @@ export async function startWasi(prepared: Uint8Array, options: StartOptions = {}
       verify: (patch) => call('verify', patch),
       apply: (patch, o) => call('apply', patch, o),
       revert: (patch, o) => call('revert', patch, o),
+      force: (o) => call('force', o),
     },
     events,
     output,

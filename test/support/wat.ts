@@ -3,12 +3,13 @@
 import binaryen from 'binaryen';
 import { binaryenFeatures, Writer } from '../../src/wasm/index.ts';
 
-/** Parses WAT text. Function names go to the name section. */
-export function wat(text: string): Uint8Array<ArrayBuffer> {
+/** Parses WAT text. Function names go to the name section. `passes` are binaryen's, e.g. asyncify. */
+export function wat(text: string, passes: string[] = []): Uint8Array<ArrayBuffer> {
   binaryen.setDebugInfo(true);
   const module = binaryen.parseText(text);
   try {
     module.setFeatures(binaryenFeatures(binaryen.Features));
+    if (passes.length > 0) module.runPasses(passes);
     return module.emitBinary() as Uint8Array<ArrayBuffer>;
   } finally {
     module.dispose();

@@ -192,7 +192,7 @@ export function instructionsOf(build: Build, f: BuildFunction): Placed[] {
 }
 
 /** Hands out a function's references to its instructions, which come in the same order. */
-class Uses {
+export class Uses {
   readonly #references: readonly Reference[];
   #next = 0;
 

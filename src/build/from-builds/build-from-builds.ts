@@ -10,16 +10,19 @@ import { assemble, type BuiltPatch, checkName } from '../assemble.ts';
 import { readBuild } from '../compare/build.ts';
 import { type Comparison, compareBuilds } from '../compare/compare.ts';
 import { compareCode } from '../compare/compare-code.ts';
-import { unknownData } from '../program-data.ts';
+import { compileSources, type Source } from '../compile.ts';
+import { readProgramData, unknownData } from '../program-data.ts';
 import type { ReplacedFunction } from '../replaced.ts';
+import { checkRules, type PatchRules } from '../rules.ts';
 import { readTarget, showTargetFunction, type Target } from '../target.ts';
 import { readUnit } from '../unit.ts';
 import { newExports } from './entries.ts';
 import { type BuildsDebug, layoutFindings, readDebug } from './layout-changes.ts';
+import { constantRefusals } from './replaced-constants.ts';
 import { type Selection, select } from './selection.ts';
 import { replacementName, synthesise } from './synthesis.ts';
 
-export interface FromBuildsOptions {
+export interface FromBuildsOptions extends PatchRules {
   /** The build that runs, as it was before it was prepared. Linked with --emit-relocs, as is `new`. */
   readonly old: Uint8Array;
   readonly new: Uint8Array;
@@ -31,29 +34,44 @@ export interface FromBuildsOptions {
   readonly metadata?: PatchMetadata;
   readonly allocator?: AllocatorChoice;
   readonly allowImports?: readonly string[];
-  /** Variables whose changed initial value may be ignored: the running program keeps what it has. 'all' for all of them. */
+  /**
+   * Variables whose changed initial value may be ignored: the running program keeps what it has, or a callback sets it.
+   * 'all' for all of them.
+   */
   readonly keepData?: 'all' | readonly string[];
   /** Structs whose changed layout may be ignored: no object of theirs is alive when the patch is applied. 'all' for all of them. */
   readonly allowLayouts?: 'all' | readonly string[];
+  /** New variables that may take the place of a constant: nothing that is alive was made with it. 'all' for all of them. */
+  readonly allowNewState?: 'all' | readonly string[];
+  /** A source with callbacks besides those that the new build defines: what prepares data may be set there. */
+  readonly callbacks?: Source;
+  /** For a C source with callbacks: headers by path, and more options for the compiler. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly compilerFlags?: readonly string[];
 }
 
 /**
  * Builds a patch that makes a program of the old build behave like the new one. The same input gives the same bytes.
  * @throws WGRAFT_ERR_OPTION_INVALID, WGRAFT_ERR_NOTHING_CHANGED, WGRAFT_ERR_SYMBOLS_UNSUITABLE, WGRAFT_ERR_SYMBOL_AMBIGUOUS, WGRAFT_ERR_DATA_CHANGED,
- *   WGRAFT_ERR_LAYOUT_CHANGED,
+ *   WGRAFT_ERR_LAYOUT_CHANGED, WGRAFT_ERR_LAYOUT_SUSPECTED, WGRAFT_ERR_CONSTANT_REPLACED,
  *   WGRAFT_ERR_START_CODE_CHANGED, WGRAFT_ERR_EXPORT_CHANGED, WGRAFT_ERR_SIGNATURE_CHANGED, WGRAFT_ERR_NOT_REACHABLE, and
  *   what `prepare` and `buildPatch` throw
  */
 export async function buildPatchFromBuilds(options: FromBuildsOptions): Promise<BuiltPatch> {
   const began = performance.now();
   checkName(options.name);
+  checkRules(options);
   const target = readTarget(options.target ?? (await prepare(options.old, options.prepare)).bytes);
   refuseOther(target, options.old);
   const comparison = compareModules(options.old, options.new);
   const debug = readDebug(comparison);
   const layouts = layoutFindings(comparison, debug, options.allowLayouts ?? []);
   // A struct that grew is also why a variable of that type has another size, so it comes first.
-  const [refused] = [...layouts.refusals, ...dataRefusals(comparison, options.keepData ?? [])];
+  const [refused] = [
+    ...layouts.refusals,
+    ...dataRefusals(comparison, options.keepData ?? []),
+    ...constantRefusals(comparison, options.allowNewState ?? []),
+  ];
   if (refused !== undefined) throw refused;
   const selection = select(comparison, target);
   if (selection.replaced.size === 0) refuseNothing(comparison);
@@ -62,12 +80,16 @@ export async function buildPatchFromBuilds(options: FromBuildsOptions): Promise<
     replacedFunction(target, index, debug, from),
   );
   const unit = readUnit('the new build', 'build', synthesis.bytes);
+  const byHand = await compileSources(target, [], options);
+  // The new build knows addresses itself; what is written by hand asks for them by name.
+  const symbols = byHand.length > 0 && hasRelocations(options.old);
   return assemble({
     ...options,
     target,
     replaced,
-    units: [{ unit, replaced }],
-    data: unknownData,
+    units: [{ unit, replaced }, ...byHand],
+    data: symbols ? readProgramData(options.old, target) : unknownData,
+    rules: options,
     allowImports: options.allowImports ?? [],
     began,
     notes: [...notes(comparison, selection, synthesis.addresses.newVariables), ...layouts.notes],

@@ -1,6 +1,7 @@
 // The ways into a program: its exports, the functions whose address is taken, and what runs only when it starts.
 
 import { WgraftError } from '../../errors.ts';
+import { callbackExports, reservedPrefix } from '../../patch/index.ts';
 import type { FuncIndex } from '../../wasm/index.ts';
 import type { Build } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
@@ -65,10 +66,29 @@ export function refuseMovedExports({ old, new: next, correlation }: Comparison):
   }
 }
 
-/** Names of exported functions that the old build does not have. */
+/**
+ * The new build's callbacks by their export names. An old build has none: a program that is prepared exports no such names.
+ * Where wasm-ld has wrapped exports to run constructors around each call, the function inside.
+ */
+export function callbackFunctions({ module, functions }: Build): Map<string, FuncIndex> {
+  const exported = exportedFunctions(module);
+  return new Map(
+    Object.values(callbackExports).flatMap((label): [string, FuncIndex][] => {
+      const index = exported.get(label);
+      if (index === undefined) return [];
+      const [, inner] = /^(.+)\.command_export$/.exec(functions[index]?.names[0] ?? '') ?? [];
+      const called = functions[index]?.callees.find((c) => functions[c]?.names.includes(inner ?? ''));
+      return [[label, called ?? index]];
+    }),
+  );
+}
+
+/** Names of exported functions that the old build does not have; callbacks are none that a program could want. */
 export function newExports({ old, new: next }: Comparison): string[] {
   const before = exportedFunctions(old.module);
-  return [...exportedFunctions(next.module).keys()].filter((name) => !before.has(name));
+  return [...exportedFunctions(next.module).keys()].filter(
+    (name) => !before.has(name) && !name.startsWith(reservedPrefix),
+  );
 }
 
 function exportedFunctions({ exports }: Build['module']): Map<string, FuncIndex> {

@@ -1,10 +1,12 @@
-// Objects that are alive when a patch is applied have the old build's layout. Where debug information shows that a struct
-// lies differently in the new build, the patch is refused, unless a person says that no live object has the old layout.
+// Objects that are alive when a patch is applied have the old build's layout. Where debug information, or code that has none,
+// shows that a struct lies differently in the new build, the patch is refused, unless a person says that no live object has
+// the old layout.
 
 import { WgraftError } from '../../errors.ts';
 import type { Build, BuildFunction } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
 import { compareLayouts, type KnownSources, type LayoutChange, readDebugInfo } from '../dwarf/index.ts';
+import { movedFields } from './moved-fields.ts';
 
 export interface BuildsDebug {
   readonly old: KnownSources;
@@ -13,7 +15,7 @@ export interface BuildsDebug {
 
 export interface LayoutFindings {
   /** Why changed layouts stand in the way: nothing, or one error that names them all. */
-  readonly refusals: readonly WgraftError<'WGRAFT_ERR_LAYOUT_CHANGED'>[];
+  readonly refusals: readonly WgraftError<'WGRAFT_ERR_LAYOUT_CHANGED' | 'WGRAFT_ERR_LAYOUT_SUSPECTED'>[];
   /** What the author should know besides. */
   readonly notes: readonly string[];
 }
@@ -41,9 +43,32 @@ export function layoutFindings(
     );
   notes.push(...notCompared(comparison, debug));
   const [first, ...others] = changes.filter((c) => !isAllowed(c));
-  if (first === undefined) return { refusals: [], notes };
+  if (first === undefined) return suspected(comparison, debug, allowed === 'all', notes);
   const details = { struct: first.struct, fields: first.fields, others: others.map((c) => c.struct) };
   return { refusals: [new WgraftError('WGRAFT_ERR_LAYOUT_CHANGED', details)], notes };
+}
+
+/** What functions without debug information show. One field alone may be another one, which the fix means to use. */
+function suspected(
+  comparison: Comparison,
+  debug: BuildsDebug,
+  isAllowed: boolean,
+  notes: readonly string[],
+): LayoutFindings {
+  const [found] = movedFields(
+    comparison,
+    (change) => debug.old.describes(change.old.index) && debug.new.describes(change.new.index),
+  );
+  if (found === undefined) return { refusals: [], notes };
+  const { offsets, distance } = found;
+  const error = new WgraftError('WGRAFT_ERR_LAYOUT_SUSPECTED', {
+    functions: found.functions.map((f) => f.names[0] ?? `#${f.index}`),
+    offsets,
+    distance,
+  });
+  if (isAllowed) return { refusals: [], notes: [...notes, `this was allowed: ${error.message}`] };
+  if (offsets.length > 1) return { refusals: [error], notes };
+  return { refusals: [], notes: [...notes, `if no other field is meant, ${error.message}`] };
 }
 
 /** Silence would look like a comparison that found nothing. */

@@ -20,6 +20,7 @@ import type { Target } from '../target.ts';
 import type { Address } from './addresses.ts';
 import { Addresses, type FunctionPlaces, type OpenAddress } from './addresses.ts';
 import { emitUnit, type ImportedItem } from './emit-unit.ts';
+import { callbackFunctions } from './entries.ts';
 import { placeData } from './own-data.ts';
 import { addressesIn, type CodeContext, copyRelocated } from './relocated-code.ts';
 import { preparedFunctions, type Selection } from './selection.ts';
@@ -46,6 +47,7 @@ class Synthesiser implements FunctionPlaces {
   readonly #comparison: Comparison;
   readonly #selection: Selection;
   readonly #target: Target;
+  readonly #callbacks: ReadonlyMap<string, FuncIndex>;
   readonly #prepared: ReadonlyMap<FuncIndex, FuncIndex>;
   readonly #types = new TypeTable();
   readonly #imports: ImportedItem[] = [];
@@ -60,6 +62,7 @@ class Synthesiser implements FunctionPlaces {
   constructor(comparison: Comparison, selection: Selection, target: Target) {
     this.#comparison = comparison;
     this.#selection = selection;
+    this.#callbacks = callbackFunctions(comparison.new);
     this.#target = target;
     const imports = target.module.imports.filter((i) => i.kind === 'func');
     const prepared = new Map([...preparedFunctions(target)].map(([original, f]) => [original, f.index]));
@@ -85,7 +88,8 @@ class Synthesiser implements FunctionPlaces {
   }
 
   run(): Synthesis {
-    for (const index of this.#selection.replaced.keys()) this.#ownFunction(index);
+    for (const index of [...this.#selection.replaced.keys(), ...this.#callbacks.values()])
+      this.#ownFunction(index);
     // Copying into nothing shows what is needed; indices count only when all of it is known.
     for (let i = 0; i < this.#functions.length; i += 1)
       this.#copyBody(this.#functions[i] ?? 0, new Writer(256));
@@ -274,6 +278,7 @@ class Synthesiser implements FunctionPlaces {
           name: replacementName(prepared),
           index: imported + this.#ownFunction(f),
         })),
+        ...[...this.#callbacks].map(([name, f]) => ({ name, index: imported + this.#ownFunction(f) })),
         ...relocate.map(() => ({
           name: '__wasm_apply_data_relocs',
           index: imported + this.#functions.length,

@@ -7,18 +7,22 @@ import type { TransitionResult, VerifyReport } from '../../runtime/index.ts';
 import { readPatchInput } from '../files.ts';
 import {
   describe,
+  modelHelp,
   showTime,
   type TargetOptions,
+  type TransitionFlags,
   targetHelp,
   targetOptions,
   targetUsage,
+  transitionOptions,
+  transitionSettings,
 } from '../options.ts';
 import type { Output } from '../output.ts';
 import { plural } from '../table.ts';
 import { connectTarget, targetFields } from '../target.ts';
 import { awaitTransition } from '../transition-wait.ts';
 
-interface ApplyOptions extends TargetOptions {
+interface ApplyOptions extends TargetOptions, TransitionFlags {
   wait: boolean;
   dryRun?: boolean;
 }
@@ -33,16 +37,19 @@ export function addApply(program: Command, output: Output): void {
     .action((file: string, target: string | undefined, options: ApplyOptions) =>
       apply(output, file, target, options),
     );
-  describe(targetOptions(command), {
+  describe(targetOptions(transitionOptions(command)), {
     summary: 'apply a patch to a live program',
     examples: [
       'wgraft apply fix.wgp',
       'wgraft apply fix.wgp api --timeout 2m',
       'wgraft apply fix.wgp api --dry-run',
       'wgraft apply fix.wgp api --no-wait && wgraft status api --watch',
+      'wgraft apply fix.wgp api --model stop-machine',
+      'wgraft apply fix.wgp api --deadline 10s',
     ],
     notes: [
       'Ctrl-C and the end of --timeout stop the waiting and leave the transition running; wgraft revert takes it back.',
+      modelHelp,
       targetHelp,
     ],
     exits: {
@@ -71,7 +78,8 @@ async function apply(
   await using client = await connectTarget(output, target, options);
   if (options.dryRun) return await dryRun(output, client, bytes);
   const { timeout: timeoutMs, wait } = options;
-  const begin = (): Promise<TransitionResult> => client.apply(bytes, { timeoutMs, wait });
+  const how = { timeoutMs, wait, ...transitionSettings(options) };
+  const begin = (): Promise<TransitionResult> => client.apply(bytes, how);
   const result = await awaitTransition(output, { client, doing: 'apply', begin });
   if (wait && !result.complete) throw reversed(result);
   output.result({ target: targetFields(client), ...result }, () => showApplied(client, result));

@@ -12,6 +12,7 @@ import {
 import type { Output } from '../output.ts';
 import { table } from '../table.ts';
 import { connectTarget, targetFields } from '../target.ts';
+import { showInstance } from '../transition-wait.ts';
 
 export function addBlocking(program: Command, output: Output): void {
   const command = program
@@ -30,10 +31,11 @@ async function blocking(output: Output, target: string | undefined, options: Tar
   await using client = await connectTarget(output, target, options);
   const found = await client.blocking();
   if (found.length === 0) output.note(`nothing blocks in ${client.label}`);
-  const heading = ['PROGRAM', 'INSTANCE', 'FOR', output.verbose ? 'STACK' : 'FUNCTIONS'];
+  const heading = ['PROGRAM', 'INSTANCE', 'FOR', 'STATE', output.verbose ? 'STACK' : 'FUNCTIONS'];
   const rows = found.map((b) => {
     const runs = output.verbose && b.stack.length > 0 ? b.stack.join(' > ') : b.functions.join(', ');
-    return [b.program, b.instance, showTime(b.blockedMs), runs];
+    const what = b.busyMs === undefined ? runs : `no host call for ${showTime(b.busyMs)}`;
+    return [b.program, showInstance(b), showTime(b.blockedMs), b.state, what];
   });
   const text = rows.length === 0 || output.json ? '' : await table(output, heading, rows);
   output.result({ target: targetFields(client), blocking: found }, () => text);

@@ -1,13 +1,26 @@
 // wgraft build: replacement functions in WAT or C, or two builds, in; a patch out.
 
 import path from 'node:path';
-import type { Command } from 'commander';
-import type { BuildReport, BuiltPatch, ReplacementSource, ReportedFunction } from '../../build/index.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type {
+  BuildOptions,
+  BuildReport,
+  BuiltPatch,
+  FromBuildsOptions,
+  ReplacementSource,
+  ReportedFunction,
+  Source,
+} from '../../build/index.ts';
 import { WgraftError } from '../../errors.ts';
-import type { PatchMetadata } from '../../patch/index.ts';
+import {
+  type ConsistencyModel,
+  consistencyModels,
+  type PatchMetadata,
+  type SystemState,
+} from '../../patch/index.ts';
 import type { PrepareOptions } from '../../prepare/index.ts';
 import { readBuilds, readHeaders, readText, type TwoBuilds } from '../builds.ts';
-import { readInput, writeOutput } from '../files.ts';
+import { readModuleInput, writeOutput } from '../files.ts';
 import { collect, describe, showTime } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural, shortId } from '../table.ts';
@@ -18,6 +31,7 @@ interface BuildCommandOptions extends OutputOptions {
   slots?: PrepareOptions['slots'];
   keepData?: readonly string[];
   allowLayout?: readonly string[];
+  allowNewState?: readonly string[];
   source?: string;
   patch?: string;
   make?: string;
@@ -31,6 +45,10 @@ interface BuildCommandOptions extends OutputOptions {
   cve?: readonly string[];
   allocator?: string;
   allowImport?: readonly string[];
+  callbacks?: string;
+  cumulative?: boolean;
+  state?: readonly SystemState[];
+  model?: ConsistencyModel;
   symbols?: string;
   header?: readonly string[];
   cflag?: readonly string[];
@@ -53,11 +71,28 @@ export function addBuild(program: Command, output: Output): void {
       '--allocator <how>',
       'memory for its data: grow, malloc=NAME or malloc=#INDEX; default: what is safe',
     )
+    .option('--callbacks <file>', 'a source with callbacks, .wat or .c, besides those in the other sources')
+    .option('--cumulative', 'it takes the place of all patches that are applied')
+    .option('--state <id=version>', 'a system state that it changes; repeatable', collectStates)
+    .addOption(
+      new Option('--model <name>', 'when instances may switch; default: as apply says').choices(
+        consistencyModels,
+      ),
+    )
     .option('--allow-import <module.name>', 'a host import that the program has not; repeatable', collect)
-    .option('--keep-data <name>', 'a variable whose running value may stay, or all; repeatable', collect)
+    .option(
+      '--keep-data <name>',
+      'a variable whose running value may stay, or that a callback sets, or all; repeatable',
+      collect,
+    )
     .option(
       '--allow-layout <struct>',
       'a struct whose layout may change, since no object of it is alive, or all; repeatable',
+      collect,
+    )
+    .option(
+      '--allow-new-state <name>',
+      'a new variable that may take the place of a constant, or all; repeatable',
       collect,
     )
     .option('--source <folder>', 'a source tree that is built twice, without and with --patch')
@@ -85,8 +120,9 @@ export function addBuild(program: Command, output: Output): void {
     ],
     notes: [
       'From two builds: link both with -Wl,--emit-relocs. The program runs what was prepared from the old one: with the default policy, with the one of --slots, or as --target shows. wgraft diff says what such a patch does.',
-      'From source: both builds are made in one folder, so that __FILE__ is the same; line numbers in assertions do not count. Builds without relocations (AssemblyScript, stripped modules) work as long as no data moves.',
+      'From source: both builds are made in one folder, so that __FILE__ is the same, and lines of C keep their numbers. Builds without relocations (AssemblyScript, stripped modules) work as long as no data moves.',
       'By hand: FUNCTION is a name, NAME,N for the N-th of several that have it, or #INDEX in the prepared module. C needs the package @yowasp/clang.',
+      'Callbacks are functions marked WGRAFT_PRE_PATCH, WGRAFT_POST_PATCH, WGRAFT_PRE_UNPATCH or WGRAFT_POST_UNPATCH (wgraft.h), in WAT exports __wgraft_pre_patch and so on: in any source, in the new build, or in --callbacks.',
       'With -o - the report goes to stderr.',
     ],
     exits: {
@@ -146,50 +182,54 @@ async function fromSource(
 }
 
 async function fromBuilds(builds: TwoBuilds, options: BuildCommandOptions): Promise<BuiltPatch> {
-  const { keepData = [], allowLayout = [] } = options;
+  const { keepData = [], allowLayout = [], allowNewState = [] } = options;
   if (options.target !== undefined && options.slots !== undefined)
     refuse('--target and --slots say the same thing: give one of them');
   const { buildPatchFromBuilds } = await import('../../build/index.ts');
   return buildPatchFromBuilds({
     ...builds,
-    ...shared(options),
+    ...(await shared(options)),
     keepData: keepData.includes('all') ? 'all' : keepData,
     allowLayouts: allowLayout.includes('all') ? 'all' : allowLayout,
-    ...(options.target === undefined ? {} : { target: await readInput(options.target) }),
+    allowNewState: allowNewState.includes('all') ? 'all' : allowNewState,
+    ...(options.target === undefined ? {} : { target: await readModuleInput(options.target) }),
     ...(options.slots === undefined ? {} : { prepare: { slots: options.slots } }),
   });
 }
 
 async function byHand(options: BuildCommandOptions): Promise<BuiltPatch> {
-  const { target, replace = [], header = [], cflag = [] } = options;
+  const { target, replace = [] } = options;
   if (target === undefined) refuse('name two builds, or a prepared module with --target');
   if (replace.length === 0) refuse('name at least one function with --replace FUNCTION=FILE');
   if (options.slots !== undefined) refuse('--slots is for patches from two builds');
   if (options.keepData !== undefined) refuse('--keep-data is for patches from two builds');
   if (options.allowLayout !== undefined) refuse('--allow-layout is for patches from two builds');
+  if (options.allowNewState !== undefined) refuse('--allow-new-state is for patches from two builds');
   const { buildPatch } = await import('../../build/index.ts');
   return buildPatch({
-    ...shared(options),
-    target: await readInput(target),
+    ...(await shared(options)),
+    target: await readModuleInput(target),
     replacements: await Promise.all(replace.map(readReplacement)),
-    headers: await readHeaders(header),
-    compilerFlags: cflag,
-    ...(options.symbols === undefined ? {} : { symbols: await readInput(options.symbols) }),
+    ...(options.symbols === undefined ? {} : { symbols: await readModuleInput(options.symbols) }),
   });
 }
 
 /** What both ways of building take. */
-function shared(options: BuildCommandOptions): {
-  name: string;
-  metadata: PatchMetadata;
-  allowImports: readonly string[];
-  allocator?: string;
-} {
+async function shared(
+  options: BuildCommandOptions,
+): Promise<Omit<BuildOptions & FromBuildsOptions, 'target' | 'old' | 'new' | 'replacements'>> {
+  const { allocator, callbacks, model } = options;
   return {
     name: options.name ?? nameOf(options.output),
     metadata: metadata(options),
     allowImports: options.allowImport ?? [],
-    ...(options.allocator === undefined ? {} : { allocator: options.allocator }),
+    headers: await readHeaders(options.header ?? []),
+    compilerFlags: options.cflag ?? [],
+    cumulative: options.cumulative ?? false,
+    states: options.state ?? [],
+    ...(allocator === undefined ? {} : { allocator }),
+    ...(callbacks === undefined ? {} : { callbacks: await readSource(callbacks) }),
+    ...(model === undefined ? {} : { model }),
   };
 }
 
@@ -197,11 +237,22 @@ async function readReplacement(given: string): Promise<ReplacementSource> {
   // A function's name may hold a `=`, as operator== does; the file comes last.
   const at = given.lastIndexOf('=');
   const file = given.slice(at + 1);
-  const extension = path.extname(file);
   if (at < 1 || file === '') refuse(`"${given}" is not of the form --replace FUNCTION=FILE`);
+  return { function: given.slice(0, at), source: await readSource(file) };
+}
+
+async function readSource(file: string): Promise<Source> {
+  const extension = path.extname(file);
   if (extension !== '.wat' && extension !== '.c') refuse(`${file} is neither a .wat nor a .c file`);
-  const kind = extension === '.c' ? 'c' : 'wat';
-  return { function: given.slice(0, at), source: { kind, text: await readText(file), file } };
+  return { kind: extension === '.c' ? 'c' : 'wat', text: await readText(file), file };
+}
+
+/** The parser of `--state ID=VERSION`. */
+function collectStates(given: string, before: readonly SystemState[] = []): readonly SystemState[] {
+  const [, id, version] = /^(\d{1,10})=(\d{1,10})$/.exec(given) ?? [];
+  if (id === undefined || version === undefined)
+    throw new InvalidArgumentError('It must be of the form ID=VERSION, two numbers.');
+  return [...before, { id: Number(id), version: Number(version) }];
 }
 
 function nameOf(file: string): string {
@@ -232,6 +283,9 @@ async function showReport(file: string, name: string, report: BuildReport): Prom
     ...report.functions.map((f) => `  replaces ${f.name} ${f.type}   from ${writtenAt(f)}`),
   ];
   if (report.added.length > 0) lines.push(`  adds ${report.added.join(', ')}`);
-  if (report.memory !== undefined) lines.push(`  needs ${plural(report.memory.sizeBytes, 'byte')} of memory`);
+  for (const [callback, name] of Object.entries(report.callbacks ?? {}))
+    lines.push(`  calls back ${name}   ${callback}`);
+  const { sizeBytes = 0 } = report.memory ?? {};
+  if (sizeBytes > 0) lines.push(`  needs ${plural(sizeBytes, 'byte')} of memory`);
   return `${lines.join('\n')}\n`;
 }

@@ -16,6 +16,7 @@ interface DiffCommandOptions extends OutputOptions {
   slots?: PrepareOptions['slots'];
   keepData?: readonly string[];
   allowLayout?: readonly string[];
+  allowNewState?: readonly string[];
   header?: readonly string[];
   cflag?: readonly string[];
 }
@@ -31,6 +32,11 @@ export function addDiff(program: Command, output: Output): void {
     .option(
       '--allow-layout <struct>',
       'a struct whose layout may change, since no object of it is alive, or all; repeatable',
+      collect,
+    )
+    .option(
+      '--allow-new-state <name>',
+      'a new variable that may take the place of a constant, or all; repeatable',
       collect,
     )
     .option('--header <file>', 'a header for C sources; repeatable', collect)
@@ -54,12 +60,13 @@ export function addDiff(program: Command, output: Output): void {
 }
 
 async function diff(output: Output, old: string, next: string, options: DiffCommandOptions): Promise<void> {
-  const { keepData = [], allowLayout = [], header = [], cflag = [] } = options;
+  const { keepData = [], allowLayout = [], allowNewState = [], header = [], cflag = [] } = options;
   const { diffBuilds, isUnchanged } = await import('../../build/index.ts');
   const found = await diffBuilds({
     ...(await readBuilds(old, next, { headers: await readHeaders(header), compilerFlags: cflag })),
     keepData: keepData.includes('all') ? 'all' : keepData,
     allowLayouts: allowLayout.includes('all') ? 'all' : allowLayout,
+    allowNewState: allowNewState.includes('all') ? 'all' : allowNewState,
     ...(options.target === undefined ? {} : { target: await readInput(options.target) }),
     ...(options.slots === undefined ? {} : { prepare: { slots: options.slots } }),
   });

@@ -43,7 +43,7 @@ export function addPrepare(program: Command, output: Output): void {
       'wgraft prepare kernel.wasm -o kernel.slots.wasm --fentry my_hook',
     ],
     notes: [
-      'Policies: all functions; auto, all but small leaf functions; entry, only those that are exported or whose address is taken. Default: the functions that an fentry hook marks, auto where there is no hook.',
+      'Policies: all functions; auto, all but small leaf functions and, in a large program, small functions that only it calls; entry, only those that are exported or whose address is taken. Default: the functions that an fentry hook marks, auto where there is no hook.',
       'With -o - the report goes to stderr.',
     ],
     exits: {

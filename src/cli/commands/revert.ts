@@ -5,18 +5,22 @@ import type { ControlClient } from '../../control/index.ts';
 import type { TransitionResult } from '../../runtime/index.ts';
 import {
   describe,
+  modelHelp,
   showTime,
   type TargetOptions,
+  type TransitionFlags,
   targetHelp,
   targetOptions,
   targetUsage,
+  transitionOptions,
+  transitionSettings,
 } from '../options.ts';
 import type { Output } from '../output.ts';
 import { plural } from '../table.ts';
 import { connectTarget, targetFields } from '../target.ts';
 import { awaitTransition } from '../transition-wait.ts';
 
-interface RevertOptions extends TargetOptions {
+interface RevertOptions extends TargetOptions, TransitionFlags {
   wait: boolean;
 }
 
@@ -29,11 +33,12 @@ export function addRevert(program: Command, output: Output): void {
     .action((patch: string | undefined, target: string | undefined, options: RevertOptions) =>
       revert(output, patch, target, options),
     );
-  describe(targetOptions(command), {
+  describe(targetOptions(transitionOptions(command)), {
     summary: 'take a patch off a live program',
     examples: ['wgraft revert', 'wgraft revert fix-cve-1234 api', 'wgraft revert -s api'],
     notes: [
       'While the patch is still being applied, this reverses the transition. One argument is always a patch: use -s to name only the target.',
+      modelHelp,
       targetHelp,
     ],
     exits: {
@@ -56,7 +61,8 @@ async function revert(
 ): Promise<void> {
   await using client = await connectTarget(output, target, options);
   const { timeout: timeoutMs, wait } = options;
-  const begin = (): Promise<TransitionResult> => client.revert(patch, { timeoutMs, wait });
+  const how = { timeoutMs, wait, ...transitionSettings(options) };
+  const begin = (): Promise<TransitionResult> => client.revert(patch, how);
   const result = await awaitTransition(output, { client, doing: 'revert', begin });
   output.result({ target: targetFields(client), ...result }, () => showReverted(client, result));
 }

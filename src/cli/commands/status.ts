@@ -15,6 +15,7 @@ import {
 import type { Output } from '../output.ts';
 import { shortId, some, table } from '../table.ts';
 import { connectTarget, targetFields } from '../target.ts';
+import { showInstance } from '../transition-wait.ts';
 
 export function addStatus(program: Command, output: Output): void {
   const command = program
@@ -81,8 +82,13 @@ async function showStatus(output: Output, client: ControlClient, now: Status): P
   return `${head}\n${programs}\n${applied}`;
 }
 
+function showCallback(event: Extract<PatcherEvent, { type: 'callback' }>): string {
+  const name = event.callback.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`);
+  return event.outcome === 'done' ? name : `${name} ${event.outcome}: ${event.reason ?? ''}`;
+}
+
 function showState(output: Output, p: ProgramStatus): string {
-  const state = showTransition(output, p);
+  const state = showTransition(output, p) + (p.forced ? output.style('waiting', ', forced') : '');
   if (p.busyMs === undefined) return state;
   return `${state}, ${output.style('waiting', `busy: no answer for ${showTime(p.busyMs)}`)}`;
 }
@@ -98,10 +104,12 @@ function showEvent(event: PatcherEvent): string {
   const at = new Date().toISOString().slice(11, 23);
   switch (event.type) {
     case 'instance':
-      return `${at}   ${event.program}   instance ${event.instance} ${event.change}`;
+      return `${at}   ${event.program}   instance ${showInstance(event)} ${event.change}`;
     case 'migrated':
-      return `${at}   ${event.program}   instance ${event.instance} switched to universe ${event.universe}`;
+      return `${at}   ${event.program}   instance ${showInstance(event)} switched to universe ${event.universe}`;
     case 'transition':
       return `${at}   ${event.program}   ${event.direction} ${event.patch}: ${event.step}`;
+    case 'callback':
+      return `${at}   ${event.program}   instance ${showInstance(event)} ${event.patch}: ${showCallback(event)}`;
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { WgraftError } from '../../errors.ts';
-import { readInput, readPatchInput } from '../files.ts';
+import { readModuleInput, readPatchInput } from '../files.ts';
 import { describe } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural, shortId } from '../table.ts';
@@ -21,7 +21,7 @@ export function addVerify(program: Command, output: Output): void {
     summary: 'check a patch against a prepared module',
     examples: ['wgraft verify fix.wgp --target app.slots.wasm', 'wgraft apply fix.wgp api --dry-run'],
     notes: [
-      'Checks the build id, and of each replaced function the slot, the type and the body it was built from.',
+      'Checks the build id; of each replaced function the slot, the type and the body it was built from; of each function that the patch calls or points to the body.',
     ],
     exits: { 0: 'the patch is for this module', 1: 'a file cannot be read', 2: true, 4: true },
   });
@@ -35,7 +35,7 @@ async function verify(output: Output, file: string, options: VerifyOptions): Pro
   const { showCrossCheck } = await import('../inspection.ts');
   const bytes = await readPatchInput(file, patchSizeLimitBytes);
   const patch = loadPatch(bytes);
-  const target = await readInput(options.target);
+  const target = await readModuleInput(options.target);
   const map = findSlotMap(target);
   const id = readBuildId(target, readSections(target));
   if (map === undefined || id === undefined) {

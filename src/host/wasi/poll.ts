@@ -2,6 +2,8 @@
 // names only those goes to it as it is; one that mixes them with standard input is asked of both. While node:wasi
 // waits (a full pipe behind fd_write), the program cannot be looked at; files are always ready.
 
+import type { HostFunctions } from '../migration-points.ts';
+import type { Sleeper } from '../sleeper.ts';
 import {
   clockId,
   type Event,
@@ -12,8 +14,6 @@ import {
   subscriptionBytes,
   subscriptionTag,
 } from './abi.ts';
-import type { HostFunctions } from './migration-points.ts';
-import type { Sleeper } from './sleeper.ts';
 import type { Stdin } from './stdin.ts';
 
 type Poll = (subscriptions: number, events: number, count: number, resultAt: number) => number;

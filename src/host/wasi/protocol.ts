@@ -2,7 +2,13 @@
 // and are taken at the program's migration points; each is answered once, by its `id`. Reports come back unasked, too.
 
 import type { ErrorJson } from '../../errors.ts';
-import type { Blocking, PatcherEvent, Status, TransitionResult } from '../../runtime/index.ts';
+import type {
+  Blocking,
+  PatcherEvent,
+  Status,
+  TransitionOptions,
+  TransitionResult,
+} from '../../runtime/index.ts';
 
 /** What a program is run with. */
 export interface RunOptions {
@@ -23,11 +29,12 @@ export interface WorkerInput {
   readonly ring: SharedArrayBuffer;
 }
 
-/** `wait`: answer when the transition is over, not when it has begun. */
+/** `options.wait`: answer when the transition is over, not when it has begun. */
 export type Question =
   | { readonly call: 'ping' }
-  | { readonly call: 'apply'; readonly patch: Uint8Array; readonly wait: boolean }
-  | { readonly call: 'revert'; readonly patch: string | undefined; readonly wait: boolean };
+  | { readonly call: 'apply'; readonly patch: Uint8Array; readonly options: TransitionOptions }
+  | { readonly call: 'revert'; readonly patch: string | undefined; readonly options: TransitionOptions }
+  | { readonly call: 'force'; readonly options: TransitionOptions };
 
 export type Request = Question & { readonly id: number };
 

@@ -4,9 +4,10 @@
 // worker and time out here; one that was not taken in time stays in line, as a stalled transition goes on.
 
 import { WgraftError } from '../../errors.ts';
-import { findSlotMap, type SlotMap } from '../../patch/index.ts';
+import { type ConsistencyModel, findSlotMap, type SlotMap } from '../../patch/index.ts';
 import {
   type Blocking,
+  defaultModel,
   Events,
   type LoadedPatch,
   loadPatch,
@@ -32,6 +33,7 @@ interface Pending {
 interface Wanted {
   readonly patch: string;
   readonly direction: 'apply' | 'revert';
+  readonly model: ConsistencyModel;
   readonly since: number;
 }
 
@@ -106,6 +108,7 @@ export class RemoteOperations implements Operations {
       program: name,
       instance: id,
       blockedMs: busyMs,
+      state: 'unseen',
       functions: [],
       stack: [],
     }));
@@ -123,14 +126,18 @@ export class RemoteOperations implements Operations {
 
   async apply(bytes: Uint8Array, options: TransitionOptions = {}): Promise<TransitionResult> {
     const { manifest } = this.#check(bytes);
-    const { wait = true } = options;
-    return this.#transition({ call: 'apply', patch: bytes, wait }, manifest.name, options);
+    return this.#transition({ call: 'apply', patch: bytes, options }, manifest.name, options);
   }
 
   async revert(patch: string | undefined, options: TransitionOptions = {}): Promise<TransitionResult> {
-    const { wait = true } = options;
     const name = patch ?? this.#program.patches.at(-1)?.name ?? '(any)';
-    return this.#transition({ call: 'revert', patch, wait }, name, options);
+    return this.#transition({ call: 'revert', patch, options }, name, options);
+  }
+
+  async force(options: TransitionOptions = {}): Promise<TransitionResult> {
+    const running = this.#program.transition;
+    if (running === undefined) throw new WgraftError('WGRAFT_ERR_NO_TRANSITION', {});
+    return this.#transition({ call: 'force', options }, running.patch, options);
   }
 
   subscribe(listener: (event: PatcherEvent) => void): () => void {
@@ -158,9 +165,13 @@ export class RemoteOperations implements Operations {
   #withWaiting(program: ProgramStatus): ProgramStatus {
     const waiting = this.#firstWaiting;
     if (program.transition !== undefined || waiting === undefined) return program;
-    const { patch, direction, since } = waiting;
+    const { patch, direction, model, since } = waiting;
     const instances = { done: 0, total: program.instances.length };
-    return { ...program, transition: { patch, direction, runningMs: performance.now() - since, instances } };
+    const runningMs = performance.now() - since;
+    return {
+      ...program,
+      transition: { patch, direction, model, phase: 'preparing', runningMs, instances },
+    };
   }
 
   /** What the patcher will check again in the worker; here, so that a busy program need not be waited for. */
@@ -179,10 +190,10 @@ export class RemoteOperations implements Operations {
   async #transition(
     question: Question,
     patch: string,
-    { timeoutMs = defaultTimeoutMs }: TransitionOptions,
+    { timeoutMs = defaultTimeoutMs, model = defaultModel }: TransitionOptions,
   ): Promise<TransitionResult> {
     const direction = question.call === 'revert' ? 'revert' : 'apply';
-    const reply = this.#ask(question, { patch, direction, since: performance.now() });
+    const reply = this.#ask(question, { patch, direction, model, since: performance.now() });
     const taken = this.#askWellBeing(); // after it in line: as long as this is not answered, that was not taken
     taken.catch(() => {}); // it fails with the program's end, as `reply` does
     let timer: NodeJS.Timeout | undefined;
@@ -202,7 +213,9 @@ export class RemoteOperations implements Operations {
     const details = { program: name, patch, done, total, functions };
     if (this.#ping === undefined) return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', details);
     const seconds = ((performance.now() - this.#ping.since) / 1000).toFixed(1);
-    const reason = `"${name}" has made no host call for ${seconds}s, and can only be switched at one`;
+    const reason =
+      `"${name}" has made no host call for ${seconds}s, and can only be switched at one ` +
+      '(wgraft_safe_point, called in its loop, would be one)';
     return new WgraftError('WGRAFT_ERR_TRANSITION_STALLED', { ...details, reason });
   }
 

@@ -5,7 +5,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { type ErrorJson, reasonOf, WgraftError } from '../../errors.ts';
 import type { Operations } from '../../runtime/index.ts';
-import { Bell } from './bell.ts';
+import { Bell } from '../bell.ts';
 import type { Report, RunOptions, WorkerInput } from './protocol.ts';
 import { RemoteOperations } from './remote-operations.ts';
 import { Ring } from './ring.ts';

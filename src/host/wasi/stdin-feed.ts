@@ -2,7 +2,7 @@
 // for it. Nothing is read before the program first wants to read, so a program without input leaves the terminal alone.
 
 import type { Readable } from 'node:stream';
-import type { Bell } from './bell.ts';
+import type { Bell } from '../bell.ts';
 import type { Ring } from './ring.ts';
 
 export class StdinFeed {

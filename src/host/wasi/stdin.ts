@@ -4,10 +4,10 @@
 // Follows the descriptor: fd_renumber moves it, fd_close ends it (the number is node:wasi's from then on), and
 // fd_fdstat_set_flags may make it non-blocking.
 
+import type { HostFunctions } from '../migration-points.ts';
+import type { Sleeper } from '../sleeper.ts';
 import { errno, type GuestMemory } from './abi.ts';
-import type { HostFunctions } from './migration-points.ts';
 import type { Ring } from './ring.ts';
-import type { Sleeper } from './sleeper.ts';
 
 type Wasi = (...args: (number | bigint)[]) => number;
 

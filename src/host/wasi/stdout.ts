@@ -2,9 +2,9 @@
 // The pipe behind them is non-blocking (run.ts sees to that), so that a program whose reader is slow waits here, where it can
 // be looked at and ended, and not in the kernel. The program itself sees blocking writes, unless it asks for others.
 
+import type { HostFunctions } from '../migration-points.ts';
+import type { Sleeper } from '../sleeper.ts';
 import { errno } from './abi.ts';
-import type { HostFunctions } from './migration-points.ts';
-import type { Sleeper } from './sleeper.ts';
 
 type Write = (fd: number, iovecs: number, count: number, resultAt: number) => number;
 type SetFlags = (fd: number, flags: number) => number;

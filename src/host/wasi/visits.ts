@@ -1,15 +1,17 @@
 // What the worker does at a migration point: takes the requests that wait at the port, lets the patcher work, answers.
 // All of it is synchronous, since no promise settles while the program is on the stack.
-//
-// While a transition waits for the program to leave a changed function, every host call is a chance and costs a look at the
-// stack. Looks may take a fifth of the time: what is not used of that is saved up, so that a program which seldom calls is
-// looked at every time; one that calls all the time is looked at at random, so that no moment is always missed.
-// A program that goes to sleep is always looked at.
+// A program that goes to sleep is always looked at; one that calls all the time now and then.
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { type ErrorJson, WgraftError } from '../../errors.ts';
-import { describeTransition, type Patcher, type Transition } from '../../runtime/index.ts';
-import type { Bell } from './bell.ts';
+import {
+  describeTransition,
+  type Patcher,
+  type Transition,
+  type TransitionOptions,
+} from '../../runtime/index.ts';
+import { asJson } from '../as-json.ts';
+import type { Bell } from '../bell.ts';
+import { LookBudget } from '../look-budget.ts';
 import type { Mirror, Report, Request } from './protocol.ts';
 
 /** A request that began a transition; answered when that is over, or at once where nobody waits. */
@@ -20,10 +22,6 @@ interface Waiter {
   readonly wait: boolean;
 }
 
-/** Share of the program's time that looks at its stack may take, and how much of it can be saved up. */
-const lookShare = 0.2;
-const savedMs = 20;
-
 export class Visits {
   readonly #patcher: Patcher;
   readonly #port: MessagePort;
@@ -31,9 +29,7 @@ export class Visits {
   readonly #running = new Set<Transition>();
   #waiters: Waiter[] = [];
   #visiting = false;
-  /** What looks may still take, ms; none while it is negative. */
-  #credit = savedMs;
-  #creditedAt = performance.now();
+  readonly #budget = new LookBudget();
   #changed = false;
   #blocking = '';
 
@@ -61,7 +57,7 @@ export class Visits {
     try {
       this.#bell.answer(); // before looking at the port: what is sent from now on calls again
       const asked = this.#takeRequests();
-      if (this.#running.size > 0 && (this.#isLookDue() || asked || asleep)) this.#look();
+      if (this.#running.size > 0 && (this.#budget.isLookDue || asked || asleep)) this.#look();
       this.#answerWaiters();
       if (this.#running.size > 0) this.#bell.keep();
     } catch (cause) {
@@ -88,9 +84,13 @@ export class Visits {
         case 'ping':
           return this.#report({ type: 'reply', id, result: undefined });
         case 'apply':
-          return this.#begin(request, this.#patcher.beginApply(request.patch), 'apply');
+          return this.#begin(request, this.#patcher.beginApply(request.patch, request.options), 'apply');
         case 'revert':
-          return this.#begin(request, this.#patcher.beginRevert(request.patch), 'revert');
+          return this.#begin(request, this.#patcher.beginRevert(request.patch, request.options), 'revert');
+        case 'force': {
+          const forced = this.#patcher.beginForce();
+          return this.#begin(request, forced, forced.direction);
+        }
       }
     } catch (cause) {
       this.#report({ type: 'refusal', id, error: asJson(cause) });
@@ -98,7 +98,7 @@ export class Visits {
   }
 
   #begin(
-    { id, wait }: { id: number; wait: boolean },
+    { id, options: { wait = true } }: { id: number; options: TransitionOptions },
     transition: Transition,
     direction: Waiter['direction'],
   ): void {
@@ -106,21 +106,12 @@ export class Visits {
     this.#waiters.push({ id, transition, direction, wait });
   }
 
-  #isLookDue(): boolean {
-    const now = performance.now();
-    this.#credit = Math.min(savedMs, this.#credit + (now - this.#creditedAt) * lookShare);
-    this.#creditedAt = now;
-    return this.#credit > 0;
-  }
-
   #look(): void {
-    const start = performance.now();
-    this.#patcher.pump();
-    for (const transition of this.#running) if (transition.over) this.#running.delete(transition);
-    this.#tellMirror();
-    const cost = performance.now() - start;
-    this.#credit -= cost;
-    if (this.#credit <= 0) this.#credit = -2 * cost * Math.random();
+    this.#budget.spend(() => {
+      this.#patcher.pump();
+      for (const transition of this.#running) if (transition.over) this.#running.delete(transition);
+      this.#tellMirror();
+    });
   }
 
   #tellMirror(): void {
@@ -152,10 +143,4 @@ export class Visits {
   #report(report: Report): void {
     this.#port.postMessage(report);
   }
-}
-
-export function asJson(cause: unknown): ErrorJson {
-  if (WgraftError.is(cause)) return cause.toJSON();
-  const what = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-  return new WgraftError('WGRAFT_ERR_INTERNAL', { what }).toJSON();
 }

@@ -6,18 +6,20 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { WgraftError } from '../../errors.ts';
 import { Patcher } from '../../runtime/index.ts';
 import { engine } from '../../wasm/index.ts';
+import { asJson } from '../as-json.ts';
+import { Bell } from '../bell.ts';
+import { type HostFunctions, withMigrationPoints } from '../migration-points.ts';
+import { withSafePoints } from '../safe-point.ts';
+import { Sleeper } from '../sleeper.ts';
 import { GuestMemory, wasiModule } from './abi.ts';
-import { Bell } from './bell.ts';
 import { missingImports, refuseNonCommand } from './command.ts';
-import { type HostFunctions, withMigrationPoints } from './migration-points.ts';
 import { loadWasi } from './node-wasi.ts';
 import { servePoll } from './poll.ts';
 import type { Report, WorkerInput } from './protocol.ts';
 import { Ring } from './ring.ts';
-import { Sleeper } from './sleeper.ts';
 import { Stdin, serveStdin } from './stdin.ts';
 import { serveStdout } from './stdout.ts';
-import { asJson, Visits } from './visits.ts';
+import { Visits } from './visits.ts';
 
 // Wasm traps are reported with their stack, which is of no use if cut short.
 Error.stackTraceLimit = 64;
@@ -64,7 +66,8 @@ async function prepareToRun(): Promise<Runnable> {
   let memory: GuestMemory | undefined;
   const sleeper = new Sleeper(bell, (asleep) => visits.visit(asleep));
   const functions = serve(wasi.wasiImport as HostFunctions, { bell, visits, sleeper, memory: () => memory });
-  const imports = { [wasiModule]: functions as WebAssembly.ModuleImports };
+  const given = { [wasiModule]: functions as WebAssembly.ModuleImports };
+  const { imports, bind } = withSafePoints(module, given, patcher);
   const missing = missingImports(module, imports);
   if (missing.length > 0)
     throw new WgraftError('WGRAFT_ERR_IMPORTS_UNKNOWN', { program: name, imports: missing });
@@ -74,6 +77,7 @@ async function prepareToRun(): Promise<Runnable> {
   });
   memory = new GuestMemory(instance.exports['memory'] as WebAssembly.Memory); // refuseNonCommand has seen to it
   patcher.adopt(instance, module, imports, { name });
+  bind(instance);
   return {
     mirror: visits.mirror,
     run: () => {

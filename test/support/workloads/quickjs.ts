@@ -5,6 +5,7 @@ import {
   newQuickJSWASMModuleFromVariant,
   type QuickJSSyncVariant,
   type QuickJSWASMModule,
+  Scope,
 } from 'quickjs-emscripten-core';
 import { digest } from './digest.ts';
 import { freshRequire } from './fresh.ts';
@@ -68,21 +69,20 @@ const programs: Readonly<Record<string, string>> = {
 };
 
 function work(quickjs: QuickJSWASMModule, scale: number): string {
-  using runtime = quickjs.newRuntime();
-  using context = runtime.newContext();
-  using add = context.newFunction('hostAdd', (a, b) =>
-    context.newNumber(context.getNumber(a) + context.getNumber(b)),
-  );
-  context.setProp(context.global, 'hostAdd', add);
-  using factor = context.newNumber(scale);
-  context.setProp(context.global, 'scale', factor);
-  const evaluate = (source: string): unknown => {
-    using result = context.unwrapResult(context.evalCode(source));
-    return context.dump(result);
-  };
-  const results = Object.entries(programs).map(([name, source]) => [name, evaluate(`{${source}}`)]);
-  const jobs = runtime.executePendingJobs();
-  const pending = jobs.error === undefined ? jobs.value : 'failed';
-  jobs.dispose();
-  return `${results.length} programs, ${pending} jobs, results ${digest([results, evaluate('answers')])}`;
+  return Scope.withScope((scope) => {
+    const runtime = scope.manage(quickjs.newRuntime());
+    const context = scope.manage(runtime.newContext());
+    const add = context.newFunction('hostAdd', (a, b) =>
+      context.newNumber(context.getNumber(a) + context.getNumber(b)),
+    );
+    context.setProp(context.global, 'hostAdd', scope.manage(add));
+    context.setProp(context.global, 'scale', scope.manage(context.newNumber(scale)));
+    const evaluate = (source: string): unknown =>
+      context.unwrapResult(context.evalCode(source)).consume((result) => context.dump(result));
+    const results = Object.entries(programs).map(([name, source]) => [name, evaluate(`{${source}}`)]);
+    const jobs = runtime.executePendingJobs();
+    const pending = jobs.error === undefined ? jobs.value : 'failed';
+    jobs.dispose();
+    return `${results.length} programs, ${pending} jobs, results ${digest([results, evaluate('answers')])}`;
+  });
 }

@@ -30,6 +30,7 @@ async function allocatorFor(kernel: Uint8Array, allocator?: string): Promise<All
   );
 }
 
+const sha256 = expect.stringMatching(/^[0-9a-f]{64}$/);
 const nothingSays =
   "the patch needs 5 bytes of the program's memory, and nothing says where they can safely be: ";
 const bump = `(func (export "take") (param i32) (result i32) (memory.grow (local.get 0)))`;
@@ -43,6 +44,30 @@ describe('in WAT', () => {
         kind: 'function',
         index: 0,
         name: 'malloc',
+        hash: sha256,
+        reason: 'the program\'s own "malloc" has type (i32) -> i32',
+      },
+    ],
+    [
+      'a malloc with its free',
+      `(memory 1) (func $malloc (param i32) (result i32) (i32.const 8)) ${bump} (func $free (param i32))`,
+      {
+        kind: 'function',
+        index: 0,
+        name: 'malloc',
+        hash: sha256,
+        free: 2,
+        reason: 'the program\'s own "malloc" has type (i32) -> i32',
+      },
+    ],
+    [
+      'a malloc with a free of another type',
+      `(memory 1) (func $malloc (param i32) (result i32) (i32.const 8)) ${bump} (func $free (param i32 i32))`,
+      {
+        kind: 'function',
+        index: 0,
+        name: 'malloc',
+        hash: sha256,
         reason: 'the program\'s own "malloc" has type (i32) -> i32',
       },
     ],
@@ -87,8 +112,9 @@ describe('in WAT', () => {
     const choose = (choice: string): Promise<Allocator | string> => allocatorFor(bytes, choice);
     const reason = 'chosen by the author of the patch';
     expect(await choose('grow')).toEqual({ kind: 'grow', reason });
-    expect(await choose('malloc=mine')).toEqual({ kind: 'function', index: 0, name: 'mine', reason });
-    expect(await choose('malloc=#0')).toEqual({ kind: 'function', index: 0, name: 'mine', reason });
+    const mine = { kind: 'function', index: 0, name: 'mine', hash: sha256, reason };
+    expect(await choose('malloc=mine')).toEqual(mine);
+    expect(await choose('malloc=#0')).toEqual(mine);
     expect(await choose('malloc=odd')).toBe(
       'invalid allocator: "odd" has type () -> (), an allocator has (i32) -> i32',
     );
@@ -129,12 +155,14 @@ function without(bytes: Uint8Array, names: readonly string[]): Uint8Array {
 describe('in real programs', () => {
   test('a C program for WASI: its malloc by name, or growing where the names are stripped', async () => {
     const source = `#include <stdlib.h>
-      int main(int argc, char **argv) { return malloc(argc * 1000000) == NULL; }`;
+      int main(int argc, char **argv) { void *p = malloc(argc * 1000000); free(p); return p == NULL; }`;
     const named = await compileC(source);
     expect(await allocatorFor(named)).toEqual({
       kind: 'function',
       index: expect.any(Number),
       name: 'malloc',
+      free: expect.any(Number),
+      hash: sha256,
       reason: 'the program\'s own "malloc" has type (i32) -> i32',
     });
     expect(await allocatorFor(without(named, ['name']))).toEqual({

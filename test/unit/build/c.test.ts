@@ -153,6 +153,46 @@ test('two C files become one patch; statics of the program are reached by name',
   ]).toEqual([15, 16, 6, 16]);
 });
 
+// - two files of the program have a static function of one name
+// - the patch replaces the second, calls the first and the original of the second
+test('functions of one name are told apart as NAME,N, in C too', async () => {
+  const first = `
+  __attribute__((noinline)) static int scale(int x) { return x * 2; }
+  __attribute__((noinline, export_name("low"))) int low(int x) { return scale(x); }`;
+  const second = `
+  __attribute__((noinline)) static int scale(int x) { return x * 100; }
+  __attribute__((noinline, export_name("high"))) int high(int x) { return scale(x); }`;
+  const wasm = await compileC(first, {
+    fileName: 'first.c',
+    files: { 'second.c': second },
+    flags: ['second.c', '-nostartfiles', '-Wl,--no-entry'],
+  });
+  const { bytes: program } = await prepare(wasm, { slots: 'all' });
+  const source = {
+    kind: 'c',
+    file: 'fix.c',
+    text: `#include "wgraft.h"
+    WGRAFT_PROGRAM("scale,1", int, low_scale, (int));
+    WGRAFT_ORIGINAL_OF("scale,2", int, old_scale, (int));
+    WGRAFT_REPLACES("scale,2") int new_scale(int x) { return old_scale(x) + low_scale(x) + 1; }`,
+  } as const;
+  const build = (name: string): Promise<BuiltPatch> =>
+    buildPatch({ target: program, name: 'fix', replacements: [{ function: name, source }] });
+  await expect(build('scale')).rejects.toMatchObject({
+    code: 'WGRAFT_ERR_FUNCTION_AMBIGUOUS',
+    hint: expect.stringMatching(/^say which: "scale,1" \(#\d+\), "scale,2" \(#\d+\)$/),
+  });
+  const patcher = new Patcher();
+  const { instance } = await instantiate(program, {}, { patcher });
+  const exports = instance.exports as unknown as Record<string, Call>;
+  const both = (): unknown[] => [exports['low']?.(3), exports['high']?.(3)];
+  expect(both()).toEqual([6, 300]);
+  await patcher.apply((await build('scale,2')).bytes);
+  expect(both()).toEqual([6, 307]);
+  await patcher.revert();
+  expect(both()).toEqual([6, 300]);
+});
+
 test('library functions: those of the program, else those that can be moved; the rest is refused by name', async () => {
   const { bytes, report } = await build(
     `#include <string.h>

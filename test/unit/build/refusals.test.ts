@@ -138,7 +138,7 @@ describe('imports', () => {
     );
     expect((await importing('"target" "__wgraft_slots" (table 0 funcref)'))[1]).toContain('has no table');
     expect((await importing('"patch" "stack_base" (global i32)'))[1]).toContain(
-      'a patch offers memory_base and table_base, nothing else',
+      'a patch offers memory_base, table_base, shadow_get, ',
     );
   });
 

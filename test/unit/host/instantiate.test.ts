@@ -40,6 +40,19 @@ describe('instantiate', () => {
     expect(patcher.statusNow().programs[0]?.instances).toHaveLength(1);
   });
 
+  test("the engine's own options reach it: string builtins", async () => {
+    const { bytes } = await prepare(
+      wat(`(module
+        (import "wasm:js-string" "length" (func $length (param externref) (result i32)))
+        (func $twice (export "twice") (param externref) (result i32) (i32.mul (i32.const 2) (call $length (local.get 0)))))`),
+    );
+    const options = { builtins: ['js-string'], patcher: new Patcher() };
+    const { instance } = await instantiate(bytes, {}, options);
+    const { twice } = instance.exports as { twice: (text: string) => number };
+    expect(twice('abc')).toBe(6);
+    await expect(instantiate(bytes, {}, { patcher: new Patcher() })).rejects.toBeInstanceOf(TypeError);
+  });
+
   test('a module that is not prepared is refused before it is instantiated', async () => {
     await expect(instantiate(kernel, {}, { name: 'plain' })).rejects.toMatchObject({
       code: 'WGRAFT_ERR_NOT_PREPARED',

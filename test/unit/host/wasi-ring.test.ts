@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Bell } from '../../../src/host/wasi/bell.ts';
+import { Bell } from '../../../src/host/bell.ts';
 import { Ring } from '../../../src/host/wasi/ring.ts';
 import { StdinFeed } from '../../../src/host/wasi/stdin-feed.ts';
 

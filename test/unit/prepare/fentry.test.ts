@@ -111,18 +111,9 @@ describe.each(hooks)('%s', (name, type, call) => {
     const framed = m.bodies[4 - m.imported.func] ?? { start: 0, end: 0 };
     const opcodes: number[] = [];
     walk(bodyReader(prepared, framed), (i) => void opcodes.push(i.opcode));
-    expect(opcodes.slice(0, 10)).toEqual([
-      op.globalGet,
-      op.if,
-      op.i32Const,
-      op.call,
-      op.i32Eqz,
-      op.if,
-      op.localGet,
-      op.globalGet,
-      op.returnCallIndirect,
-      op.end,
-    ]);
+    const isTaken = [op.globalGet, op.if, op.globalGet, op.i32Const, op.i32Ne, op.if];
+    const redirect = [op.globalGet, op.globalSet, op.localGet, op.returnCall, op.end];
+    expect(opcodes.slice(0, 11)).toEqual([...isTaken, ...redirect]);
   });
 
   test.each(['splice', 'binaryen'] as const)('the %s engine keeps what the kernel does', async (engine) => {
@@ -152,6 +143,23 @@ test('-finstrument-functions: the hook of the exit goes away too', async () => {
   expect(readModule(prepared).imports).toEqual([]);
   expect(report).toMatchObject({ fentry: '__cyg_profile_func_enter', slots: 1 });
   expect((await slotted(prepared)).exports['f']()).toBe(6);
+});
+
+// The call site comes from a function of the host, which stays: it belongs to the program.
+test('C with -finstrument-functions: the hook takes an address of the function and one of its caller', async () => {
+  const source = `
+    __attribute__((noinline, export_name("twice"))) int twice(int x) { return x * 2; }
+    __attribute__((export_name("sum"))) int sum(int x) { return twice(x) + twice(x + 1); }`;
+  const target = '--target=wasm32-unknown-emscripten';
+  const flags = [target, '-nostdlib', '-Wl,--no-entry', '-Wl,--allow-undefined', '-finstrument-functions'];
+  const bytes = await compileC(source, { flags });
+  const { bytes: prepared, report } = await prepare(bytes);
+  expect(report).toMatchObject({ fentry: '__cyg_profile_func_enter', functions: 2, slots: 2 });
+  const host = { env: { emscripten_return_address: () => 0 } };
+  const { exports, redirect } = await slotted(prepared, host);
+  expect(exports['sum'](4)).toBe(18);
+  redirect('twice', (await slotted(prepared, host)).take('sum'));
+  expect(exports['sum'](4)).toBe(18 + 22);
 });
 
 test('a hook of another name, when it is asked for', async () => {

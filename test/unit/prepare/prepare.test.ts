@@ -83,6 +83,28 @@ describe('policies', () => {
     ]);
   });
 
+  test('auto, in a large program: all but small functions that nothing outside can call', async () => {
+    const filler = Array.from({ length: 250 }, (_, i) => `(func $filler${i} (call $tiny))`).join('\n');
+    const steps = '(drop (i32.const 1))'.repeat(70);
+    const large = wat(`(module
+      (table 1 funcref) (elem (i32.const 0) func $taken)
+      (func $exported (export "exported") (call $tiny))
+      (func $taken)
+      (func $tiny (loop (nop)))
+      (func $long ${steps})
+      ${filler}
+      (func $a) (func $b) (func $c))`);
+    const { bytes, report } = await prepare(large);
+    expect(report).toMatchObject({ policy: 'auto', functions: 257, slots: 3, slotless: { small: 254 } });
+    expect(slotsOf(bytes).slice(0, 5)).toEqual([
+      'exported: 0',
+      'taken: 1',
+      'tiny: small',
+      'long: 2',
+      'filler0: small',
+    ]);
+  });
+
   test('entry: what something outside can call', async () => {
     const { bytes, report } = await prepare(kernel, { slots: 'entry' });
     expect(report).toMatchObject({ policy: 'entry', slots: 4, slotless: { inner: 4 } });
@@ -125,9 +147,9 @@ describe('additions', () => {
     expect(is.exports.slice(0, was.exports.length)).toEqual(was.exports);
     expect(is.exports.slice(was.exports.length)).toEqual([
       { name: '__wgraft_slots', kind: 'table', index: 2 },
-      { name: '__wgraft_bypass', kind: 'global', index: 10 },
-      { name: '__wgraft_set', kind: 'func', index: 10 },
-      { name: '__wgraft_fill', kind: 'func', index: 11 },
+      { name: '__wgraft_bypass', kind: 'global', index: 3 },
+      { name: '__wgraft_set', kind: 'func', index: 9 },
+      { name: '__wgraft_fill', kind: 'func', index: 10 },
       { name: '__wgraft_memory_0', kind: 'memory', index: 0 },
       { name: '__wgraft_memory_1', kind: 'memory', index: 1 },
       { name: '__wgraft_table_0', kind: 'table', index: 0 },
@@ -147,7 +169,8 @@ describe('additions', () => {
     const { bytes } = await prepare(kernel);
     const before = readFunctionNames(kernel, readSections(kernel));
     const after = readFunctionNames(bytes, readSections(bytes));
-    const added = ['__wgraft_bypassed', '__wgraft_set', '__wgraft_fill', '__wgraft_set_0'];
+    const fixed = ['__wgraft_set', '__wgraft_fill', '__wgraft_set_0'];
+    const added = [...fixed, ...[0, 2, 3].map((type) => `__wgraft_redirect_${type}`)];
     expect([...after]).toEqual([...before, ...added.map((name, i) => [9 + i, name])]);
   });
 

@@ -165,7 +165,7 @@ describe('activations', () => {
     app.log();
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(states(app)).toEqual([0]);
       expect(app.patcher.blockingNow()).toMatchObject([
         { program: 'app', instance: 1, functions: ['slow'], stack: ['slow'] },
@@ -190,7 +190,7 @@ describe('activations', () => {
     const patch = await app.patch('a', 'answer', returning('answer', 10));
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(states(app)).toEqual([-1]);
     });
     expect(app.exports['slow']()).toBe(10);
@@ -203,7 +203,7 @@ describe('activations', () => {
     const patch = await app.patch('s', 'slow', returning('slow', 20));
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(states(app)).toEqual([0, 1]);
       expect(two.exports['slow']()).toBe(20);
     });
@@ -222,7 +222,7 @@ describe('activations', () => {
     await app.patcher.apply(patch);
     onPause(() => {
       app.patcher.beginRevert('p');
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(app.patcher.blockingNow()).toMatchObject([{ functions: ['p:answer'], stack: ['p:answer'] }]);
     });
     expect(app.exports['answer']()).toBe(9);
@@ -238,10 +238,10 @@ describe('activations', () => {
     app.log();
     onPause(() => {
       app.patcher.beginApply(patch);
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       expect(two.exports['slow']()).toBe(20);
       app.patcher.beginRevert('s');
-      app.patcher.pump();
+      app.patcher.pump(10_000);
     });
     expect(app.exports['slow']()).toBe(1);
     onPause(() => {});
@@ -266,7 +266,7 @@ describe('activations', () => {
     onPause(() => {
       applied = app.patcher.apply(patch, { timeoutMs: 0 });
       applied.catch(() => {});
-      app.patcher.pump();
+      app.patcher.pump(10_000);
       // The event loop does not turn while we are in here: the time-out fires first when we are out.
       for (const end = performance.now() + 5; performance.now() < end; );
     });
@@ -301,13 +301,52 @@ describe('instances', () => {
     onPause(() => {
       app.patcher.beginApply(patch);
       born ??= app.another();
-      app.patcher.pump();
+      app.patcher.pump(10_000);
     });
     app.exports['slow']();
     onPause(() => {});
     const late = await born;
     await expect.poll(() => states(app)).toEqual([-1, -1]);
     expect(late?.exports['slow']()).toBe(20);
+  });
+
+  // - a revert waits for the first instance; a second one is born meanwhile, without the patch
+  // - the revert is turned round: the second one gets the patch too
+  test('that are born during a transition go along when it is reversed', async () => {
+    const { imports, onPause } = host();
+    const app = await story(answer, imports);
+    const patch = await app.patch(
+      's',
+      ['slow', 'answer'],
+      `(module (import "target" "pause" (func $pause))
+        (func (export "answer") (result i32) (i32.const 2))
+        (func (export "slow") (result i32) (call $pause) (i32.const 20)))`,
+    );
+    await app.patcher.apply(patch);
+    app.log();
+    const late = new WebAssembly.Instance(app.module, imports);
+    const call = late.exports['answer'] as () => number;
+    const seen: number[] = [];
+    onPause(() => {
+      app.patcher.beginRevert('s');
+      app.patcher.pump(10_000);
+      app.patcher.adopt(late, app.module, imports);
+      seen.push(call());
+      app.patcher.beginApply(patch);
+      app.patcher.pump(10_000);
+      seen.push(call());
+    });
+    app.exports['slow']();
+    expect(seen).toEqual([1, 2]);
+    expect(app.log()).toEqual([
+      'revert s: initializing',
+      'revert s: starting',
+      'instance 2 born',
+      'revert s: reversing',
+      'instance 2 -> universe 3',
+      'apply s: completing',
+      'apply s: complete',
+    ]);
   });
 
   test('switch one by one, a thousand of them, without one long turn', async () => {
@@ -337,14 +376,25 @@ describe('instances', () => {
     expect(app.exports['answer']()).toBe(2);
   });
 
+  test('the last one leaves, then the last patch: the program goes with it', async () => {
+    const app = await story(answer, host().imports);
+    await app.patcher.apply(await app.patch('two', 'answer', returning('answer', 2)));
+    app.patcher.release(app.instance);
+    expect(app.patcher.statusNow().programs).toMatchObject([{ instances: [], patches: [{ name: 'two' }] }]);
+    await app.patcher.revert('two');
+    expect(app.patcher.statusNow().programs).toEqual([]);
+  });
+
   // - many programs with one instance each, one of them patched; nobody holds the instances
   // - programs go with their instances; the patched one stays, for instances to come
   test('the last one takes its program along, unless that has patches', async () => {
     const patcher = new Patcher();
+    const held: WebAssembly.Instance[] = []; // until the patch is on
     const make = async (name: string, value: number): Promise<Uint8Array<ArrayBuffer>> => {
       const text = `(module (func $answer (export "answer") (result i32) (i32.const ${value})))`;
       const { bytes } = await prepare(wat(text), { slots: 'all' });
-      await instantiate(bytes, {}, { name, patcher });
+      const { instance } = await instantiate(bytes, {}, { name, patcher });
+      held.push(instance);
       return bytes;
     };
     const target = await make('patched', 0);
@@ -356,6 +406,7 @@ describe('instances', () => {
       name: 'fix',
     });
     await patcher.apply(bytes);
+    held.length = 0;
     const names = (): string[] => patcher.statusNow().programs.map((p) => p.name);
     await expect
       .poll(

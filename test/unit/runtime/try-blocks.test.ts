@@ -29,7 +29,7 @@ test.each(bodies)('%s: a patch waits for the inlined function that it changes', 
     calls += 1;
     if (calls !== 3_000_000) return;
     const transition = app.patcher.beginApply(patch);
-    app.patcher.pump();
+    app.patcher.pump(10_000);
     seen.push(transition.state);
   };
   const app = await story(kernel(body), { host: { see } });

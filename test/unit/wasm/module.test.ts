@@ -141,6 +141,15 @@ describe('declares nonsense', () => {
     expect(() => readModule(module(...sections))).toThrow(malformed(message));
   });
 
+  test.each([new ArrayBuffer(8), new DataView(new ArrayBuffer(8)), '\0asm', [0, 97], undefined, null])(
+    'what is no Uint8Array: %s',
+    (value) => {
+      const bytes = value as unknown as Uint8Array;
+      const error = expect.objectContaining({ code: 'WGRAFT_ERR_OPTION_INVALID' });
+      expect(() => readModule(bytes)).toThrow(error);
+    },
+  );
+
   test.each([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 13])('more entries than bytes in section %i', (id) => {
     expect(() => readModule(module([id, huge]))).toThrow(malformed(/4294967295 of them/));
   });

@@ -1,8 +1,8 @@
-// The three words by which the main thread reaches a worker whose event loop does not turn, in shared memory.
+// The three words by which another thread reaches one whose event loop does not turn, in shared memory.
 //
 //   word 0  attention  not 0: there is something to do at the next migration point (looked at around every host call)
 //   word 1  wake       counts rings; a sleeping worker waits on it, so every ring wakes it
-//   word 2  begun      not 0: the program may start
+//   word 2  begun      not 0: the program may start (WASI runner only)
 //
 // No wake-up is lost: the worker reads `wake`, then looks at all it waits for, then sleeps only while `wake` is unchanged;
 // whoever gives it something writes that first and rings after.
@@ -14,8 +14,8 @@ const begun = 2;
 export class Bell {
   readonly words: Int32Array<SharedArrayBuffer>;
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(12)) {
-    this.words = new Int32Array(buffer);
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(12), byteOffset = 0) {
+    this.words = new Int32Array(buffer, byteOffset, 3);
   }
 
   get buffer(): SharedArrayBuffer {

@@ -4,6 +4,8 @@
 import type { Bell } from './bell.ts';
 
 const longestMs = 2 ** 31 - 1;
+/** While a transition waits: nothing changes on the program's stack, but deadlines and attempts come due. */
+const lookMs = 100;
 
 export class Sleeper {
   readonly #bell: Bell;
@@ -24,7 +26,7 @@ export class Sleeper {
       if (this.#bell.called) this.#visit(true);
       const left = deadline - performance.now();
       if (left <= 0) return undefined;
-      this.#bell.sleep(rings, Math.min(left, longestMs));
+      this.#bell.sleep(rings, Math.min(left, this.#bell.called ? lookMs : longestMs));
     }
   }
 }

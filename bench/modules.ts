@@ -1,0 +1,59 @@
+// The forms in which a bench loads a program: as it is, as it is once more (which shows how much chance there is in a
+// figure), and prepared by each policy.
+
+import { type SlotPolicy, slotPolicies } from '../src/patch/index.ts';
+import { type PrepareReport, prepare } from '../src/prepare/index.ts';
+import {
+  engine,
+  type Loader,
+  substitute,
+  type Workload,
+  workloads,
+} from '../test/support/workloads/index.ts';
+import { microPrograms } from './micro-programs.ts';
+
+export const modes = ['plain', 'control', ...slotPolicies] as const;
+export type Mode = (typeof modes)[number];
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+export const benchPrograms: readonly Workload[] = [...workloads, ...microPrograms];
+
+export interface Form {
+  readonly loader: Loader;
+  readonly sizeBytes: number;
+  readonly slots: number;
+  readonly functions: number;
+}
+
+/** A program's modules in one form. */
+export async function inMode(mode: Mode, modules: readonly Bytes[]): Promise<Form> {
+  if (mode === 'plain' || mode === 'control') {
+    const loader = mode === 'plain' ? engine : { bytes: withMark };
+    return { loader, sizeBytes: sum(modules.map((m) => m.length)), slots: 0, functions: 0 };
+  }
+  const made = await Promise.all(modules.map((m) => prepared(m, mode)));
+  const total = (of: (report: PrepareReport) => number): number => sum(made.map(({ report }) => of(report)));
+  return {
+    loader: substitute(
+      modules,
+      made.map(({ bytes }) => bytes),
+    ),
+    sizeBytes: total((report) => report.sizeBytes.after),
+    slots: total((report) => report.slots),
+    functions: total((report) => report.functions),
+  };
+}
+
+const prepared = (module: Bytes, slots: SlotPolicy) => prepare(module, { slots, engine: 'splice' });
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** The same code in other bytes: engines share machine code between instances of the same bytes. */
+function withMark(module: Bytes): Bytes {
+  const custom = [0, 2, 1, 'm'.charCodeAt(0)];
+  const marked = new Uint8Array(module.length + custom.length);
+  marked.set(module);
+  marked.set(custom, module.length);
+  return marked;
+}

@@ -1,0 +1,66 @@
+// node startup-process.ts WORKLOAD MODE: one process of the startup bench: a program's first answer, then more instances of
+// its largest module.
+
+import { type Loader, observe } from '../test/support/workloads/index.ts';
+import { threadTimeMs } from './clock.ts';
+import { benchPrograms, inMode, type Mode, modes } from './modules.ts';
+import { spread } from './statistics.ts';
+
+export interface Startup {
+  /** From loading the program to its first answer: CPU time of the thread, ms. */
+  readonly firstAnswerMs: number;
+  /** One `new WebAssembly.Instance` of a compiled module, µs. */
+  readonly instantiateUs: number;
+  /** What one more instance takes of the process's memory, bytes. */
+  readonly instanceBytes: number;
+}
+
+const instances = 30;
+
+async function measure(name: string, mode: Mode): Promise<Startup> {
+  const workload = benchPrograms.find((w) => w.name === name);
+  if (workload === undefined) throw new Error(`no workload "${name}"`);
+  const { modules } = await observe(workload.start, 0.02);
+  const { loader } = await inMode(mode, modules);
+  const loads: { bytes: Uint8Array<ArrayBuffer>; imports: WebAssembly.Imports }[] = [];
+  const watched: Loader = {
+    bytes: (original) => {
+      const bytes = loader.bytes(original);
+      loads.push({ bytes, imports: {} });
+      return bytes;
+    },
+    imports: (imports) => {
+      loads.push({ bytes: loads.pop()?.bytes ?? new Uint8Array(), imports });
+      return imports;
+    },
+  };
+  const began = threadTimeMs();
+  const program = await workload.start(watched);
+  await program.work(0.02);
+  const firstAnswerMs = threadTimeMs() - began;
+  const [largest] = loads.sort((a, b) => b.bytes.length - a.bytes.length);
+  if (largest === undefined) throw new Error('no module was loaded');
+  return { firstAnswerMs, ...instantiateMore(new WebAssembly.Module(largest.bytes), largest.imports) };
+}
+
+function instantiateMore(
+  module: WebAssembly.Module,
+  imports: WebAssembly.Imports,
+): Omit<Startup, 'firstAnswerMs'> {
+  const kept = [new WebAssembly.Instance(module, imports)];
+  const before = process.memoryUsage.rss();
+  const times: number[] = [];
+  for (let i = 0; i < instances; i++) {
+    const began = performance.now();
+    kept.push(new WebAssembly.Instance(module, imports));
+    times.push((performance.now() - began) * 1000);
+  }
+  const grown = process.memoryUsage.rss() - before;
+  return { instantiateUs: spread(times).low, instanceBytes: grown / (kept.length - 1) };
+}
+
+const [name = '', mode] = process.argv.slice(2);
+const known = modes.find((m) => m === mode);
+if (known === undefined) throw new Error(`no mode "${mode}"`);
+const result = await measure(name, known);
+process.stdout.write(JSON.stringify(result), () => process.exit());

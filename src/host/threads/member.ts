@@ -1,0 +1,234 @@
+// A thread of a group: it has a patcher of its own, whose transitions are the group's. Orders are taken wherever the thread can be
+// reached: at its event loop, at each host call of its programs, and while it sleeps in `sleep`.
+
+import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
+import {
+  type Heritage,
+  type InstanceHandle,
+  Patcher,
+  type PatcherEvent,
+  programId,
+} from '../../runtime/index.ts';
+import { engine } from '../../wasm/index.ts';
+import type { Bell } from '../bell.ts';
+import type { Instantiated, InstantiateOptions } from '../instantiate.ts';
+import { LookBudget } from '../look-budget.ts';
+import { withMigrationPoints } from '../migration-points.ts';
+import { withSafePoints } from '../safe-point.ts';
+import { Sleeper } from '../sleeper.ts';
+import { Board } from './board.ts';
+import { CarryOut } from './carry-out.ts';
+import type { FromThread, Invitation, ToThread } from './protocol.ts';
+
+/** `wait` cannot be woken by the bell: it looks at it so often, ms. */
+const waitSliceMs = 50;
+
+/**
+ * Joins this thread to a group. What the group was asked for since the invitation is taken at once.
+ * @example
+ * const member = joinGroup(workerData.invitation);
+ * const { instance } = await member.instantiate(module, { env: { memory } });
+ */
+export function joinGroup(invitation: Invitation): Member {
+  return new Member(invitation);
+}
+
+/** @public A thread's part in a group. */
+export class Member {
+  readonly patcher: Patcher = new Patcher();
+  readonly #port: MessagePort;
+  readonly #bell: Bell;
+  readonly #sleeper: Sleeper;
+  readonly #budget = new LookBudget();
+  readonly #carryOut: CarryOut;
+  /** What programs have of which this thread has no instance yet. */
+  readonly #heritages = new Map<string, Heritage>();
+  readonly #told = new Set<string>();
+  #visiting = false;
+  #blocking = '';
+  #isMirrorDue = false;
+
+  constructor({ port, board, row }: Invitation) {
+    this.#port = port;
+    const shared = new Board(board);
+    this.#bell = shared.bell(row);
+    this.#sleeper = new Sleeper(this.#bell, (asleep) => this.#visit(asleep));
+    this.#carryOut = new CarryOut(this.patcher, shared, row, (report) => this.#report(report));
+    this.patcher.subscribe((event) => this.#heard(event));
+    this.#report({ type: 'joined', thread: threadId });
+    this.#takeMessages();
+    port.on('message', (message: ToThread) => this.#serve(message));
+    port.unref();
+  }
+
+  /**
+   * Instantiates a prepared module as `instantiate` does: the instance has all that its program has in the group before it is given
+   * out. Its host functions are migration points. A module with a start function has run that by then.
+   * @throws what `instantiate` throws
+   */
+  async instantiate(
+    source: BufferSource | WebAssembly.Module,
+    imports: WebAssembly.Imports = {},
+    options: Omit<InstantiateOptions, 'patcher'> = {},
+  ): Promise<Instantiated> {
+    const module = source instanceof WebAssembly.Module ? source : await engine.compile(source);
+    const safePoints = withSafePoints(module, imports, this.patcher);
+    const wrapped = this.withMigrationPoints(safePoints.imports);
+    const instance = await engine.instantiate(module, wrapped);
+    safePoints.bind(instance);
+    return { module, instance, wgraft: this.adopt(instance, module, wrapped, options) };
+  }
+
+  /** Takes in an instance that was made otherwise, best with imports from `withMigrationPoints`, before it runs. @throws what `Patcher.adopt` throws */
+  adopt(
+    instance: WebAssembly.Instance,
+    module: WebAssembly.Module,
+    imports: WebAssembly.Imports = {},
+    options: { readonly name?: string } = {},
+  ): InstanceHandle {
+    this.#expect(module, options.name);
+    const born = this.#carryOut.makeRoom(programId(module));
+    const handle = this.patcher.adopt(instance, module, imports, options);
+    born();
+    this.#tell(false); // it may run from now on, and not come by for long
+    return handle;
+  }
+
+  /** The imports, with every host function made a migration point: one atomic load before and after each call. */
+  withMigrationPoints(imports: WebAssembly.Imports): WebAssembly.Imports {
+    const wrap = (given: WebAssembly.ModuleImports): WebAssembly.ModuleImports => {
+      const functions = Object.entries(given).filter(([, value]) => isHostFunction(value));
+      const wrapped = withMigrationPoints(
+        Object.fromEntries(functions) as Record<string, (...args: never[]) => unknown>,
+        this.#bell,
+        () => this.#visit(false),
+      );
+      return { ...given, ...(wrapped as WebAssembly.ModuleImports) };
+    };
+    return Object.fromEntries(Object.entries(imports).map(([name, given]) => [name, wrap(given)]));
+  }
+
+  /** A migration point: takes orders and lets transitions work, wherever the caller is. Never throws. */
+  visit(): void {
+    this.#visit(false);
+  }
+
+  /** Blocks this thread for a host call that sleeps. Meanwhile it can be looked at and migrated. */
+  sleep(ms: number): void {
+    this.#sleeper.until(() => undefined, performance.now() + ms);
+  }
+
+  /** `Atomics.wait` for host calls: as it, but meanwhile the thread can be looked at and migrated. */
+  wait(
+    words: Int32Array<SharedArrayBuffer>,
+    index: number,
+    value: number,
+    timeoutMs: number = Number.POSITIVE_INFINITY,
+  ): 'ok' | 'not-equal' | 'timed-out' {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      if (this.#bell.called) this.#visit(true);
+      const leftMs = deadline - performance.now();
+      const woken = Atomics.wait(words, index, value, Math.max(0, Math.min(leftMs, waitSliceMs)));
+      if (woken !== 'timed-out' || leftMs <= waitSliceMs) return woken;
+    }
+  }
+
+  /** Gives a program to the patcher before its first instance here, with all that it has. */
+  #expect(module: WebAssembly.Module, name: string | undefined): void {
+    this.#takeMessages();
+    const id = programId(module);
+    if (!this.#told.has(id)) this.#report({ type: 'program', module, name });
+    this.#told.add(id);
+    this.patcher.introduce(module, name, this.#heritages.get(id));
+  }
+
+  #heard(event: PatcherEvent): void {
+    if (event.type === 'transition') this.#carryOut.heard(event);
+    else this.#report({ type: 'event', event });
+    if (this.#isMirrorDue) return;
+    this.#isMirrorDue = true;
+    setImmediate(() => this.#tell(false)).unref();
+  }
+
+  /** At the event loop. */
+  #serve(message: ToThread): void {
+    this.#bell.answer();
+    this.#take(message);
+    if (message.type !== 'look') return;
+    this.patcher.pump();
+    this.#tell(true);
+  }
+
+  /** Staging may call the program's allocator, whose own host calls lead here again: those pass. */
+  #visit(asleep: boolean): void {
+    if (this.#visiting) return;
+    this.#visiting = true;
+    try {
+      this.#bell.answer(); // before looking at the port: what is sent from now on calls again
+      const asked = this.#takeMessages();
+      const runs = this.#carryOut.isRunning;
+      if (runs && (asked || asleep || this.#budget.isLookDue)) this.#budget.spend(() => this.#look());
+      if (asked) this.#tell(true);
+      if (this.#carryOut.isRunning) this.#bell.keep();
+    } catch (cause) {
+      this.#carryOut.fail(cause);
+    } finally {
+      this.#visiting = false;
+    }
+  }
+
+  /** Never throws. @returns true where there were any */
+  #takeMessages(): boolean {
+    let asked = false;
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port) as { message: ToThread } | undefined;
+      if (received === undefined) return asked;
+      asked = true;
+      this.#take(received.message);
+    }
+  }
+
+  #take(message: ToThread): void {
+    switch (message.type) {
+      case 'welcome':
+        for (const [id, heritage] of Object.entries(message.state.programs))
+          this.#heritages.set(id, heritage);
+        return this.#carryOut.join(message.state.order);
+      case 'order':
+        return this.#carryOut.take(message.order);
+      case 'settled':
+        this.#heritages.set(message.buildId, message.heritage);
+        return this.#carryOut.settled();
+      case 'force':
+        return this.#carryOut.force();
+      case 'look':
+        return;
+    }
+  }
+
+  #look(): void {
+    this.patcher.pump();
+    if (this.#blocking !== this.#blockingNow()) this.#tell(false);
+  }
+
+  #blockingNow(): string {
+    return JSON.stringify(this.patcher.blockingNow().map(({ blockedMs: _, ...rest }) => rest));
+  }
+
+  #tell(isAnswer: boolean): void {
+    this.#isMirrorDue = false;
+    this.#blocking = this.#blockingNow();
+    const mirror = { status: this.patcher.statusNow(), blocking: this.patcher.blockingNow() };
+    this.#report({ type: 'mirror', mirror, isAnswer });
+  }
+
+  #report(report: FromThread): void {
+    this.#port.postMessage(report);
+  }
+}
+
+/** Functions that another Wasm module exports are named by their index, and are no host calls. */
+function isHostFunction(value: unknown): boolean {
+  return typeof value === 'function' && !/^\d+$/.test(value.name);
+}

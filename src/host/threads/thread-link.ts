@@ -1,0 +1,76 @@
+// The group's end of the line to one thread, and what was last heard of it.
+
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { Bell } from '../bell.ts';
+import type { FromThread, Mirror, ToThread } from './protocol.ts';
+
+/** How long a thread has to come to its event loop or a host call before it is called busy, ms. */
+const patienceMs = 100;
+
+export class ThreadLink {
+  readonly row: number;
+  /** Node's; undefined until it has joined. */
+  thread: number | undefined;
+  mirror: Mirror | undefined;
+  readonly #port: MessagePort;
+  readonly #bell: Bell;
+  /** When the oldest look was asked for that it has not answered. */
+  #askedAt: number | undefined;
+  #answered: (() => void)[] = [];
+
+  constructor(row: number, port: MessagePort, bell: Bell) {
+    this.row = row;
+    this.#port = port;
+    this.#bell = bell;
+  }
+
+  post(message: ToThread): void {
+    this.#port.postMessage(message); // before the call, which says that it is there
+    this.#bell.call();
+  }
+
+  /** Lets it look, unless it has not come to the last look yet. */
+  look(): void {
+    if (this.thread === undefined || this.#askedAt !== undefined) return;
+    this.#askedAt = performance.now();
+    this.post({ type: 'look' });
+  }
+
+  /** What it has said and nobody has heard yet. */
+  *unheard(): Generator<FromThread> {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port) as { message: FromThread } | undefined;
+      if (received === undefined) return;
+      yield received.message;
+    }
+  }
+
+  reflect(mirror: Mirror, isAnswer: boolean): void {
+    this.mirror = mirror;
+    if (isAnswer) this.answer();
+  }
+
+  /** It has answered, or never will. */
+  answer(): void {
+    this.#askedAt = undefined;
+    for (const resolve of this.#answered.splice(0)) resolve();
+  }
+
+  /** Settles when it has told how it is, or is busy. */
+  async ask(): Promise<void> {
+    this.look();
+    if (this.#askedAt === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#answered.push(resolve);
+      timer = setTimeout(resolve, patienceMs);
+    });
+    clearTimeout(timer);
+  }
+
+  /** For how long it has come to neither its event loop nor a host call, ms; 0 where it answers. */
+  get busyMs(): number {
+    const waitedMs = this.#askedAt === undefined ? 0 : performance.now() - this.#askedAt;
+    return waitedMs < patienceMs ? 0 : waitedMs;
+  }
+}
