@@ -431,12 +431,7 @@ export const errorTable: { readonly [C in ErrorCode]: Entry<ErrorDetails<C>> } =
     exit: 'unreachable',
   },
 
-  // --- the register hook ---
-  WGRAFT_ERR_CONFIG_INVALID: {
-    message: (d) => `${d.file}: ${d.reason}`,
-    hint: 'docs/embedding.md lists what can be configured',
-    exit: 'usage',
-  },
+  WGRAFT_ERR_CONFIG_INVALID: { message: (d) => `${d.file}: ${d.reason}`, exit: 'usage' },
 
   // --- the command line ---
   WGRAFT_ERR_USAGE: {

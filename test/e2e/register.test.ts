@@ -72,8 +72,9 @@ test('a busy main thread: ps and status answer, a patch waits for it and says so
   await using box = await start();
   const app = box.registered([threads, 'answer.wasm'], all);
   await app.says('ready');
-  // Its control thread is there once it is listed.
-  await expect.poll(async () => (await box.wgraft('ps')).stdout, { timeout: 20_000 }).toContain('ready');
+  await expect.poll(() => readdir(box.sockets).catch(() => []), { timeout: 20_000 }).toHaveLength(1);
+  await using client = await connect('threads', { folder: box.sockets });
+  expect((await client.status()).programs).toMatchObject([{ name: 'threads', transition: undefined }]);
   app.write('block free\n');
   await app.says('blocking');
   expect((await box.wgraft('ps')).stdout).toMatch(/threads +\d+ +ready/);
@@ -81,7 +82,8 @@ test('a busy main thread: ps and status answer, a patch waits for it and says so
   const stalled = await box.wgraft('apply', 'fix.wgp', '--timeout', '1s');
   expect(stalled.code).toBe(5);
   expect(stalled.stderr).toContain('the event loop of "threads" has not turned for');
-  expect((await box.wgraft('status')).stdout).toContain('apply fix: 0/1 switched');
+  const waiting = { patch: 'fix', direction: 'apply', instances: { done: 0, total: 1 } };
+  expect((await client.status()).programs).toMatchObject([{ transition: waiting }]);
   await box.write('free', '');
   await answers(app, '2');
 });
