@@ -19,6 +19,11 @@ type Emit = (event: PatcherEvent) => void;
 
 /** Gives a new instance what its program has. @throws WGRAFT_ERR_STAGE_FAILED, WGRAFT_ERR_PATCH_REFUSED; then nothing of a patch is left in it */
 export function beBorn(instance: Instance, transition: Transition | undefined, emit: Emit): void {
+  if (transition === undefined) takeOn(instance, transition, emit);
+  else transition.exclusive.run(() => takeOn(instance, transition, emit)); // it must not end meanwhile, without this instance
+}
+
+function takeOn(instance: Instance, transition: Transition | undefined, emit: Emit): void {
   const { program } = instance;
   const { patches, universe } = transition?.birth ?? {
     patches: program.effective,

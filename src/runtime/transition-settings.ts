@@ -2,6 +2,7 @@
 
 import type { ConsistencyModel } from '../patch/index.ts';
 import type { Instance } from './instance.ts';
+import type { PatcherEvent } from './operations.ts';
 
 export interface TransitionSettings {
   readonly model: ConsistencyModel;
@@ -9,6 +10,12 @@ export interface TransitionSettings {
   readonly deadlineMs: number;
   /** Models that switch all at once: how long to wait between two of `attemptLimit` attempts, ms. */
   readonly retryMs: number;
+}
+
+export interface Surroundings {
+  readonly settings: TransitionSettings;
+  readonly emit: (event: PatcherEvent) => void;
+  readonly coordination?: Coordination | undefined;
 }
 
 /** What the threads of a group need of each other's transitions. All of it is asked again and again, and must not throw. */

@@ -16,15 +16,17 @@
 
 import { WgraftError } from '../errors.ts';
 import type { ConsistencyModel } from '../patch/index.ts';
+import { Alarm } from './alarm.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { type Change, changeOf } from './change.ts';
 import { type Rule, ruleOf } from './consistency.ts';
+import { Exclusive } from './exclusive.ts';
 import type { Activity, Instance } from './instance.ts';
 import { Line } from './line.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatcherEvent } from './operations.ts';
 import type { PatchRecord, Program } from './program.ts';
-import type { Coordination, Overview, TransitionSettings } from './transition-settings.ts';
+import type { Coordination, Overview, Surroundings, TransitionSettings } from './transition-settings.ts';
 
 type Direction = 'apply' | 'revert';
 
@@ -32,8 +34,6 @@ export type TransitionState = 'preparing' | 'committing' | 'finishing' | 'comple
 
 /** Ksplice's: it stops the machine five times, and then says who was in the way. */
 const attemptLimit = 5;
-/** Sleepers are woken each time so many looks have found the transition waiting. */
-const roundsPerWake = 8;
 
 export class Transition {
   readonly program: Program;
@@ -57,28 +57,23 @@ export class Transition {
   readonly #emit: (event: PatcherEvent) => void;
   #settle: { resolve: () => void; reject: (cause: unknown) => void } = { resolve() {}, reject() {} };
   readonly #line: Line;
+  readonly #alarm = new Alarm();
+  /** Held while it is worked on, or must stand still. */
+  readonly exclusive: Exclusive = new Exclusive();
   /** What an instance follows that has not switched, and one that has. */
   #stacks: { readonly old: readonly LoadedPatch[]; readonly new: readonly LoadedPatch[] };
+  #isToTurn = false;
   #cancelled = false;
   #forced = false;
   #expired = false;
   #attempts = 0;
   #nextAttempt = 0;
-  #rounds = 0;
 
   constructor(
     program: Program,
     record: PatchRecord,
     direction: Direction,
-    {
-      settings,
-      emit,
-      coordination,
-    }: {
-      settings: TransitionSettings;
-      emit: (event: PatcherEvent) => void;
-      coordination?: Coordination | undefined;
-    },
+    { settings, emit, coordination }: Surroundings,
   ) {
     this.program = program;
     this.record = record;
@@ -161,11 +156,17 @@ export class Transition {
    * @returns true where there is work left that could go on at once.
    */
   advance(deadline: number, fresh: boolean): boolean {
+    return !this.exclusive.isTaken && this.exclusive.run(() => this.#advance(deadline, fresh));
+  }
+
+  #advance(deadline: number, fresh: boolean): boolean {
     this.#expire();
     while (!this.over) {
+      if (this.#isToTurn) this.#turn();
       const more = this.#work(deadline, fresh);
+      if (this.#isToTurn) continue;
       if (!this.#line.isEmpty) {
-        if (!more) this.#wakeSleepers();
+        if (!more) this.#alarm.pass(this.blocking, () => this.#step('signaling'));
         return more;
       }
       if (!this.#next()) return false;
@@ -175,12 +176,18 @@ export class Transition {
 
   /** Looks at this instance before all others: it is at a safe point now, and may not be when its turn comes. */
   visit(instance: Instance): void {
-    if (this.state === 'committing' && this.#rule.switch === 'thread')
+    if (this.state === 'committing' && this.#rule.switch === 'thread' && !this.exclusive.isTaken)
       this.#line.passOne(instance, (i) => this.#commitOne(i, false));
   }
 
   /** Turns it round; the instances that have switched switch back. One that is cancelled already stays so. */
   reverse(): void {
+    this.#isToTurn = true;
+    if (!this.exclusive.isTaken) this.exclusive.run(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#isToTurn = false;
     if (this.over || this.#cancelled) return;
     this.#step('reversing');
     this.#attempts = 0;
@@ -359,15 +366,6 @@ export class Transition {
     this.state = 'finishing';
     this.#line.restart();
     if (this.record.patch.manifest.callbacks === undefined && this.#coordination === undefined) this.#end();
-  }
-
-  #wakeSleepers(): void {
-    this.#rounds += 1;
-    if (this.#rounds % roundsPerWake !== 0) return;
-    const sleepers = this.blocking.filter((i) => i.wake !== undefined);
-    if (sleepers.length === 0) return;
-    this.#step('signaling');
-    for (const instance of sleepers) instance.wake?.();
   }
 
   #end(): void {

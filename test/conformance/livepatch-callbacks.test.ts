@@ -296,6 +296,59 @@ describe('14: busy target module', () => {
       'apply p: cancelled',
     ]);
   });
+
+  // - the transition is reversed when post_patch has run in one of two instances, and again when pre_unpatch has
+  // - each unpatch callback runs exactly where its counterpart has run
+  test('reversed in the middle of post_patch, and of pre_unpatch', async () => {
+    const { app, arrive, patch } = await watched();
+    const target = arrive();
+    const p = await patch('p', 2);
+    app.log();
+    const look = (): void => app.patcher.pump(0); // at one instance
+    app.patcher.beginApply(p);
+    for (const _ of ['pre 1', 'pre 2, switch 1', 'switch 2, post 1']) look();
+    app.patcher.beginRevert('p');
+    app.pump();
+    expect([work(app.instance), work(target), app.patches()]).toEqual([1, 1, []]);
+    expect(app.log()).toEqual([
+      'apply p: initializing',
+      'instance 1 p: prePatch done',
+      'instance 2 p: prePatch done',
+      'apply p: starting',
+      'instance 1 -> universe 1',
+      'instance 2 -> universe 1',
+      'apply p: completing',
+      'instance 1 p: postPatch done',
+      'apply p: reversing',
+      'instance 1 p: preUnpatch done',
+      'revert p: starting',
+      'instance 2 -> universe 2',
+      'instance 1 -> universe 2',
+      'revert p: completing',
+      'instance 2 p: postUnpatch done',
+      'instance 1 p: postUnpatch done',
+      'revert p: complete',
+    ]);
+
+    await app.patcher.apply(p);
+    app.log();
+    app.patcher.beginRevert('p');
+    look();
+    app.patcher.beginApply(p);
+    app.pump();
+    expect([work(app.instance), work(target), app.patches().map((x) => x.state)]).toEqual([
+      2,
+      2,
+      ['applied'],
+    ]);
+    expect(app.log()).toEqual([
+      'revert p: initializing',
+      'instance 1 p: preUnpatch done',
+      'revert p: reversing',
+      'instance 1 p: postPatch done',
+      'apply p: complete',
+    ]);
+  });
 });
 
 // - two patches are on: each one's callbacks run in its own transition; for a target that comes, all of them before it runs
