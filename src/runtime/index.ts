@@ -2,10 +2,11 @@
 
 export { defaultModel } from './consistency.ts';
 export { Events } from './events.ts';
+export type { InstanceHandle } from './handle.ts';
 export type { Instance } from './instance.ts';
 export { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 export * from './operations.ts';
-export { type AdoptOptions, type InstanceHandle, Patcher } from './patcher.ts';
+export { type AdoptOptions, Patcher } from './patcher.ts';
 export type { PlacesJson } from './places.ts';
 export { type Heritage, type Program, programId } from './program.ts';
 export { describeTransition } from './report.ts';

@@ -5,6 +5,7 @@ import { WgraftError } from '../errors.ts';
 import { beBorn, leave } from './birth.ts';
 import { defaultModel, refuseUntrusted } from './consistency.ts';
 import { Events } from './events.ts';
+import { handleOf, type InstanceHandle } from './handle.ts';
 import type { Instance, Wake } from './instance.ts';
 import { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 import type {
@@ -26,7 +27,6 @@ import {
   stalledError,
 } from './report.ts';
 import { Scheduler } from './scheduler.ts';
-import type { ShadowVariables } from './shadow.ts';
 import { refuseIncompatible } from './states.ts';
 import { Counters, type Stats } from './stats.ts';
 import { trackSuspensions } from './suspension.ts';
@@ -374,26 +374,4 @@ export class Patcher implements Operations {
   subscribe(listener: (event: PatcherEvent) => void): () => void {
     return this.#events.subscribe(listener);
   }
-}
-
-/** What the host gets for an adopted instance. */
-export interface InstanceHandle {
-  readonly id: number;
-  /** Name of its program. */
-  readonly program: string;
-  /** The universe its slots belong to. */
-  readonly universe: number;
-  /** Data that patches, and the host, attach to objects of the program. */
-  readonly shadow: ShadowVariables;
-}
-
-function handleOf(instance: Instance): InstanceHandle {
-  return {
-    id: instance.id,
-    program: instance.program.name,
-    shadow: instance.shadow,
-    get universe() {
-      return instance.universe;
-    },
-  };
 }
