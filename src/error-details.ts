@@ -1,7 +1,8 @@
 // What the details of each error hold: JSON-safe, for programs. error-table.ts says what is made of them for people; the
 // compiler holds the two to the same codes.
 
-export interface ErrorDetailsByCode {
+/** Of modules and patches, and what is prepared. */
+interface FileErrors {
   // --- the binary format ---
   WGRAFT_ERR_WASM_MALFORMED: { what: string; offset: number };
   WGRAFT_ERR_WASM_INVALID: { what: string; reason: string };
@@ -30,7 +31,10 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_PATCH_APPLIED: { patch: string };
   WGRAFT_ERR_PATCH_UNKNOWN: { patch?: string; applied: readonly string[] };
   WGRAFT_ERR_STAGE_FAILED: { patch: string; instance: number; reason: string };
-  // --- building a patch ---
+}
+
+/** Of building a patch. */
+export interface BuildErrors {
   WGRAFT_ERR_OPTION_INVALID: { option: string; reason: string };
   WGRAFT_ERR_FUNCTION_UNKNOWN: { function: string; near: readonly string[] };
   WGRAFT_ERR_FUNCTION_AMBIGUOUS: {
@@ -83,6 +87,10 @@ export interface ErrorDetailsByCode {
   /** `function`: the one that it is about, where it is about one. */
   WGRAFT_ERR_ADDRESS_UNKNOWN: { reason: string; function?: string };
   WGRAFT_ERR_NO_ALLOCATOR: { sizeBytes: number; reason: string };
+}
+
+/** Of live programs. */
+export interface LiveErrors {
   // --- transitions ---
   WGRAFT_ERR_TRANSITION_RUNS: { program: string; patch: string };
   WGRAFT_ERR_TRANSITION_STALLED: {
@@ -145,7 +153,10 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_PROGRAM_ENDED: { program: string; how: string };
   // --- the register hook ---
   WGRAFT_ERR_CONFIG_INVALID: { file: string; reason: string };
-  // --- the command line ---
+}
+
+/** Of the command line. */
+interface CommandErrors {
   WGRAFT_ERR_USAGE: { what: string; command?: string };
   /** `work`: the folder where everything built so far is. */
   WGRAFT_ERR_STEP_FAILED: { step: string; command: string; reason: string; output: string; work: string };
@@ -153,6 +164,8 @@ export interface ErrorDetailsByCode {
   WGRAFT_ERR_INTERRUPTED: { doing: string; state: string };
   WGRAFT_ERR_INTERNAL: { what: string };
 }
+
+export interface ErrorDetailsByCode extends FileErrors, BuildErrors, LiveErrors, CommandErrors {}
 
 export type ErrorCode = keyof ErrorDetailsByCode;
 export type ErrorDetails<C extends ErrorCode> = ErrorDetailsByCode[C];

@@ -2,10 +2,11 @@
 // Callers match on `code`; WgraftError.is() also knows errors of a second copy of the package.
 
 import type { ErrorCode, ErrorDetails } from './error-details.ts';
-import { type Entry, errorTable, exitCodes } from './error-table.ts';
+import { type Entry, exitCodes } from './error-entry.ts';
+import { errorTable } from './error-table.ts';
 
 export type { ErrorCode, ErrorDetails } from './error-details.ts';
-export { exitCodes } from './error-table.ts';
+export { exitCodes } from './error-entry.ts';
 
 const brand = Symbol.for('wgraft.error');
 
