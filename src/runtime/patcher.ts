@@ -135,14 +135,16 @@ export class Patcher implements Operations {
    * Takes in a program before its first instance here, with what it has in other threads: its instances are born with that.
    * @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_NOT_A_PATCH
    */
-  introduce(module: WebAssembly.Module, name?: string, heritage?: Heritage): void {
-    if (this.#programs.has(programId(module))) return;
+  introduce(module: WebAssembly.Module, name?: string, heritage?: Heritage): Program {
+    const known = this.#programs.get(programId(module));
+    if (known !== undefined) return known;
     const program = this.#programOf(module, heritage?.name ?? name);
-    if (heritage === undefined) return;
+    if (heritage === undefined) return program;
     program.universe = heritage.universe;
     program.forced = heritage.forced;
     program.places.merge(heritage.places);
     program.stack = heritage.patches.map((bytes) => ({ patch: loadPatch(bytes), state: 'applied' }));
+    return program;
   }
 
   /** Where patches have their data and functions in other threads. */
@@ -165,7 +167,8 @@ export class Patcher implements Operations {
   }
 
   #forgetUnused(program: Program): void {
-    const used = program.hasInstances || program.stack.length > 0 || this.#transitions.has(program);
+    const used =
+      program.isKept || program.hasInstances || program.stack.length > 0 || this.#transitions.has(program);
     if (!used) this.#programs.delete(program.buildId);
   }
 

@@ -167,7 +167,8 @@ export class ThreadGroup implements Operations {
         return;
       case 'program': {
         const { module, name } = report;
-        return this.#patcher.introduce(module, name);
+        this.#patcher.introduce(module, name).isKept = true;
+        return;
       }
       case 'event':
         if (report.event.type !== 'transition')
