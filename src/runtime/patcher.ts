@@ -16,7 +16,6 @@ import type {
   TransitionResult,
   VerifyReport,
 } from './operations.ts';
-import type { PlacesJson } from './places.ts';
 import { type Heritage, type PatchRecord, Program, programId } from './program.ts';
 import {
   describeBlocking,
@@ -126,9 +125,17 @@ export class Patcher implements Operations {
     known.safePoint = undefined;
   }
 
-  /** Does it have this program, by its build id? One without instances and patches is forgotten. */
-  knows(buildId: string): boolean {
-    return this.#programs.has(buildId);
+  /** As `pump`, called by a guard of the instance, before the body of its function has begun. Never throws. */
+  atEntry(instance: WebAssembly.Instance): void {
+    const known = this.#handles.get(instance);
+    if (known !== undefined) known.isAtEntry = true;
+    this.pump();
+    if (known !== undefined) known.isAtEntry = false;
+  }
+
+  /** A program, by its build id. One without instances and patches is forgotten. */
+  program(buildId: string): Program | undefined {
+    return this.#programs.get(buildId);
   }
 
   /**
@@ -145,11 +152,6 @@ export class Patcher implements Operations {
     program.places.merge(heritage.places);
     program.stack = heritage.patches.map((bytes) => ({ patch: loadPatch(bytes), state: 'applied' }));
     return program;
-  }
-
-  /** Where patches have their data and functions in other threads. */
-  learnPlaces(buildId: string, places: PlacesJson): void {
-    this.#programs.get(buildId)?.places.merge(places);
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {
