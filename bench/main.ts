@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { attention } from './attention.ts';
 import type { Bench, Row } from './bench.ts';
 import { costs } from './costs.ts';
 import { releases } from './engines.ts';
@@ -13,7 +14,7 @@ import { redirect } from './redirect.ts';
 import { slowdown } from './slowdown.ts';
 import { startup } from './startup.ts';
 
-const benches: readonly Bench[] = [slowdown, startup, costs, redirect, firstCall];
+const benches: readonly Bench[] = [slowdown, startup, costs, redirect, firstCall, attention];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

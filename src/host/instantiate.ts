@@ -3,6 +3,7 @@
 import { WgraftError } from '../errors.ts';
 import { type InstanceHandle, Patcher } from '../runtime/index.ts';
 import { engine } from '../wasm/index.ts';
+import { Attention, wantsAttention } from './attention.ts';
 import { withSafePoints } from './safe-point.ts';
 
 /** The engine's own options (`builtins`, `importedStringConstants`, for bytes only), and wgraft's. */
@@ -36,7 +37,8 @@ export async function instantiate(
     throw new WgraftError('WGRAFT_ERR_NOT_PREPARED', { what: options.name ?? 'the module' });
   }
   const patcher = options.patcher ?? defaultPatcher;
-  const safePoints = withSafePoints(module, imports, patcher);
+  const given = wantsAttention(module) ? new Attention().give(imports) : imports;
+  const safePoints = withSafePoints(module, given, patcher);
   const instance = await engine.instantiate(module, safePoints.imports);
   safePoints.bind(instance);
   const named = options.name === undefined ? {} : { name: options.name };

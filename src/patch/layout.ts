@@ -15,6 +15,12 @@ export const preparedExports = {
   bypass: '__wgraft_bypass',
 } as const;
 
+/** Import of a module that was prepared with attention: a shared memory of one page, whose first word calls the host. */
+export const attentionImport = { module: 'wgraft', name: 'attention' } as const;
+
+/** Entry of the slot table in which such a module has the host function that it calls then. */
+export const attentionEntry = 1;
+
 /** Name under which a prepared module exports its memory, table, mutable global or tag number `index`. */
 export function reservedExport(kind: 'memory' | 'table' | 'global' | 'tag', index: number): string {
   return `${reservedPrefix}${kind}_${index}`;

@@ -2,6 +2,7 @@
 // section 1, draws them in WAT). A guard is small in bytes of Wasm, by which V8 decides what it inlines, and in machine
 // code, which is fetched whether the slot is taken or not: what only a taken slot needs stands in a function of its own.
 
+import { attentionEntry } from '../patch/index.ts';
 import {
   type FuncIndex,
   type GlobalIndex,
@@ -38,6 +39,8 @@ export interface Places {
   /** One for each type of a function that has a slot. */
   readonly redirects: ReadonlyMap<TypeIndex, Redirect>;
   readonly firstSegment: SegmentIndex;
+  /** The imported memory with the attention word, and `() -> ()`; undefined where the module is prepared without. */
+  readonly attention: { readonly memory: number; readonly type: TypeIndex } | undefined;
 }
 
 /** The function that goes on where the slot word says: a tail call, so that it is all a patched call costs. */
@@ -53,19 +56,45 @@ const emptyBlock = 0x40;
 /** Writes the guard of one function. */
 export function writeGuard(out: Writer, places: Places, slot: number, redirect: Redirect): void {
   const slotWord = places.firstSlot + slot;
-  out.u8(op.globalGet).u32(slotWord).u8(op.if).u8(emptyBlock);
+  writeCondition(out, places, slot);
+  out.u8(op.if).u8(emptyBlock);
   out.u8(op.globalGet).u32(places.bypass);
   out
     .u8(op.i32Const)
     .s32(slot + 1)
     .u8(op.i32Ne);
   out.u8(op.if).u8(emptyBlock);
+  if (places.attention !== undefined) {
+    writeVisit(out, places, places.attention);
+    out.u8(op.globalGet).u32(slotWord).u8(op.if).u8(emptyBlock);
+  }
   out.u8(op.globalGet).u32(slotWord).u8(op.globalSet).u32(places.word);
   for (let i = 0; i < redirect.params; i += 1) out.u8(op.localGet).u32(i);
   out.u8(op.returnCall).u32(redirect.index);
+  if (places.attention !== undefined) out.u8(op.end);
   out.u8(op.end);
   out.u8(op.i32Const).s32(0).u8(op.globalSet).u32(places.bypass);
   out.u8(op.end);
+}
+
+/** Calls the host where it wants that; it may change the slot word. Not before a bypass, which a commit would clear. */
+function writeVisit(out: Writer, places: Places, attention: NonNullable<Places['attention']>): void {
+  writeAttention(out, attention.memory);
+  out.u8(op.if).u8(emptyBlock).u8(op.i32Const).s32(attentionEntry);
+  out.u8(op.callIndirect).u32(attention.type).u32(places.slotTable).u8(op.end);
+}
+
+/** What makes a guard leave the straight path: a patch in the slot, or the host wants to be called. */
+export function writeCondition(out: Writer, places: Places, slot: number): Writer {
+  out.u8(op.globalGet).u32(places.firstSlot + slot);
+  if (places.attention === undefined) return out;
+  writeAttention(out, places.attention.memory);
+  return out.u8(op.i32Or);
+}
+
+/** i32.atomic.load of word 0: alignment 4 and, by bit 6, a memory index. */
+function writeAttention(out: Writer, memory: number): void {
+  out.u8(op.i32Const).s32(0).raw([0xfe, 0x10, 0x42]).u32(memory).u32(0);
 }
 
 /** The bodies to append, with their types, in the order of `Places`. */

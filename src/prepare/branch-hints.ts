@@ -3,7 +3,8 @@
 //
 //   metadata.code.branch_hint := vec(function:u32 vec(offset:u32 1:u32 hint:u8))    offsets count from the locals vector
 
-import { Reader, skipLocals, u32Size, Writer } from '../wasm/index.ts';
+import { Reader, skipLocals, Writer } from '../wasm/index.ts';
+import { writeCondition } from './additions.ts';
 import type { Job } from './job.ts';
 import type { PlannedFunction } from './plan.ts';
 
@@ -43,10 +44,10 @@ function readHints(payload: Uint8Array | undefined): Map<number, Hint[]> {
   return items;
 }
 
-/** The guard's first `if` stands right behind the `global.get` of the slot word; no other hint can stand before it. */
+/** The guard's first `if` stands right behind its condition; no other hint can stand before it. */
 function addGuardHint(job: Job, f: PlannedFunction, items: Map<number, Hint[]>): void {
   if (f.slot === undefined) return;
   const locals = skipLocals(job.m.bytes, f.body) - f.body.start;
-  const offset = locals + 1 + u32Size(job.places.firstSlot + f.slot);
+  const offset = locals + writeCondition(new Writer(32), job.places, f.slot).length;
   items.set(f.moved, [{ offset, value: [unlikely] }, ...(items.get(f.moved) ?? [])]);
 }

@@ -54,9 +54,9 @@ export function forgetCached({ file }: CachedModule): void {
 
 function fileFor(
   bytes: Uint8Array,
-  { slots, fentry, engine, folder = defaultFolder() }: CacheOptions,
+  { slots, fentry, engine, attention, folder = defaultFolder() }: CacheOptions,
 ): string {
-  const hash = createHash('sha256').update(JSON.stringify([version, slots, fentry, engine]));
+  const hash = createHash('sha256').update(JSON.stringify([version, slots, fentry, engine, attention]));
   return entryFile(folder, hash.update('\0').update(bytes).digest('hex'));
 }
 

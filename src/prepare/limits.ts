@@ -23,7 +23,7 @@ export function checkLimits(m: WasmModule, plan: Plan): void {
   const reserved =
     m.memories.length + m.tables.length + m.tags.length + m.globals.filter((g) => g.mutable).length;
   const counts: Record<keyof typeof limits, number> = {
-    types: m.types.length + 1,
+    types: m.types.length + (plan.attention ? 2 : 1),
     functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves + redirects,
     tables: m.tables.length + 1,
     globals: m.globals.length + plan.slots + ownGlobals,

@@ -28,6 +28,8 @@ export interface Plan {
   readonly fentry: Fentry | undefined;
   readonly functions: readonly PlannedFunction[];
   readonly slots: number;
+  /** Guards look at the attention word, too. */
+  readonly attention: boolean;
   /** Prepared index of a function; undefined for a hook import that goes away. */
   readonly move: (index: FuncIndex) => FuncIndex | undefined;
 }
@@ -47,7 +49,12 @@ const smallProgram = 256;
 const bodyLimit = 7_640_000;
 
 /** Gives out slots, in the order of function indices. */
-export function makePlan(m: WasmModule, policy: SlotPolicy, fentry: Fentry | undefined): Plan {
+export function makePlan(
+  m: WasmModule,
+  policy: SlotPolicy,
+  fentry: Fentry | undefined,
+  attention = false,
+): Plan {
   const entries = findEntries(m);
   const move = mover(m, fentry);
   let slots: SlotIndex = 0;
@@ -57,7 +64,7 @@ export function makePlan(m: WasmModule, policy: SlotPolicy, fentry: Fentry | und
     const slot = reason === undefined ? slots++ : undefined;
     return { index, moved: move(index) ?? index, body, slot, reason };
   });
-  return { policy, fentry, functions, slots, move };
+  return { policy, fentry, functions, slots, attention, move };
 }
 
 function whyNone(

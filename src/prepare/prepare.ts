@@ -35,6 +35,11 @@ export interface PrepareOptions {
   readonly fentry?: string;
   /** Default `auto`, which is splice; docs/architecture.md says what was measured. */
   readonly engine?: Engine | 'auto';
+  /**
+   * Guards also look at a word in a shared memory that the host gives (import "wgraft" "attention"), so that a thread is reached at
+   * its function calls where it makes no host call; docs/threads.md says what that costs. Default false.
+   */
+  readonly attention?: boolean;
   /** Is told what happens now, and where that is known how much of it is done (0-1). */
   readonly onProgress?: PrepareProgress;
 }
@@ -132,17 +137,18 @@ export function prepareSync(
   return { bytes: out.release(), slots: plan.slots };
 }
 
-/** @throws WGRAFT_ERR_FENTRY_UNUSABLE, WGRAFT_ERR_LIMIT_EXCEEDED */
-function planFor(m: WasmModule, { slots, fentry: name }: PrepareOptions): Plan {
+/** @throws WGRAFT_ERR_FENTRY_UNUSABLE, WGRAFT_ERR_LIMIT_EXCEEDED, WGRAFT_ERR_OPTION_INVALID */
+function planFor(m: WasmModule, { slots, fentry: name, attention = false, engine }: PrepareOptions): Plan {
   const fentry = findFentry(m, name);
-  const plan = makePlan(m, slots ?? (fentry === undefined ? 'auto' : 'all'), fentry);
+  const plan = makePlan(m, slots ?? (fentry === undefined ? 'auto' : 'all'), fentry, attention);
+  if (attention) refuseAttention(m, engine);
   checkLimits(m, plan);
   return plan;
 }
 
 const engines: readonly unknown[] = ['auto', 'splice', 'binaryen'];
 
-function checkOptions(input: unknown, { slots, engine, fentry }: PrepareOptions): void {
+function checkOptions(input: unknown, { slots, engine, fentry, attention }: PrepareOptions): void {
   const invalid = (option: string, reason: string): never => {
     throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option, reason });
   };
@@ -152,6 +158,8 @@ function checkOptions(input: unknown, { slots, engine, fentry }: PrepareOptions)
   if (engine !== undefined && !engines.includes(engine))
     invalid('engine', `"${String(engine)}" is not one of ${engines.join(', ')}`);
   if (fentry !== undefined && typeof fentry !== 'string') invalid('fentry', 'it must be a name');
+  if (attention !== undefined && typeof attention !== 'boolean')
+    invalid('attention', 'it must be true or false');
 }
 
 /** Engines take no shared memory as a module's bytes, and another thread could change it underneath. */
@@ -199,6 +207,16 @@ async function rewrite(
   if (engine === 'splice') return splice(m, plan, { guards: true, reserve });
   const { rewriteWithBinaryen } = await import('./binaryen-engine.ts');
   return rewriteWithBinaryen(m, plan, onProgress);
+}
+
+/** The memory of the attention word comes last of the imported ones, and must not move others. */
+function refuseAttention(m: WasmModule, engine: PrepareOptions['engine']): void {
+  const invalid = (reason: string): never => {
+    throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option: 'attention', reason });
+  };
+  if (engine === 'binaryen') invalid('the binaryen engine does not have it');
+  if (m.memories.length > m.imported.memory)
+    invalid('the program has a memory of its own; one with threads imports its memory');
 }
 
 const hashBytes = 32;

@@ -1,7 +1,7 @@
 // The splice engine: copies a module and puts guards and additions in, without decoding more than it must. Each section
 // that preparing changes has its function here; the code section is code-section.ts, custom ones are custom-sections.ts.
 
-import { preparedExports, reservedExport } from '../patch/index.ts';
+import { attentionEntry, attentionImport, preparedExports, reservedExport } from '../patch/index.ts';
 import {
   customHeader,
   type ElementSegment,
@@ -103,6 +103,7 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
     firstLeaf,
     redirects: findRedirects(m, plan, firstLeaf + Math.ceil(plan.slots / chunkSize)),
     firstSegment: m.elements.length,
+    attention: plan.attention ? { memory: m.memories.length, type: m.types.length + 1 } : undefined,
   };
 }
 
@@ -121,7 +122,13 @@ function changedSections(job: Job): Map<number, Uint8Array | Payload> {
   const { m, plan, places } = job;
   const functions = addedFunctions(places, plan.slots, places.set);
   const changed = new Map<number, Uint8Array | Payload>([
-    [sectionIds.type, appendTo(m, sectionIds.type, 1, (w) => w.raw([0x60, 2, 0x7f, 0x7f, 0]))],
+    [
+      sectionIds.type,
+      appendTo(m, sectionIds.type, plan.attention ? 2 : 1, (w) => {
+        w.raw([0x60, 2, 0x7f, 0x7f, 0]);
+        if (plan.attention) w.raw([0x60, 0, 0]);
+      }),
+    ],
     [
       sectionIds.function,
       appendTo(m, sectionIds.function, functions.length, (w) => {
@@ -140,8 +147,8 @@ function changedSections(job: Job): Map<number, Uint8Array | Payload> {
       ),
     ],
   ]);
+  if (plan.fentry !== undefined || plan.attention) changed.set(sectionIds.import, importSection(job));
   if (plan.fentry !== undefined) {
-    changed.set(sectionIds.import, importSection(job));
     if (m.start !== undefined)
       changed.set(sectionIds.start, new Writer(8).u32(moved(job, m.start)).toBytes());
   }
@@ -172,17 +179,19 @@ function bytesOf(m: WasmModule, range: Range): Uint8Array {
   return m.bytes.subarray(range.start, range.end);
 }
 
-/** Imports without the hooks. */
+/** Imports without the hooks, and with the memory of the attention word (shared, exactly one page). */
 function importSection({ m, plan }: Job): Uint8Array {
   let index = 0;
   const kept = m.imports.filter((i) => i.kind !== 'func' || !plan.fentry?.removed.has(index++));
-  const out = new Writer(1024);
-  return out.vector(kept, (i) => out.raw(bytesOf(m, i))).view();
+  const out = new Writer(1024).u32(kept.length + (plan.attention ? 1 : 0));
+  for (const i of kept) out.raw(bytesOf(m, i));
+  if (plan.attention) out.name(attentionImport.module).name(attentionImport.name).raw([2, 3, 1, 1]);
+  return out.view();
 }
 
 /** Defined tables lose their maximum, and the slot table comes last. */
 function tableSection(job: Job): Uint8Array {
-  const { m } = job;
+  const { m, plan } = job;
   const defined = m.tables.slice(m.imported.table);
   const out = new Writer(256).u32(defined.length + 1);
   for (const table of defined) {
@@ -199,7 +208,7 @@ function tableSection(job: Job): Uint8Array {
       .u64(table.limits.min);
     if (table.init !== undefined) copyCode(job, out, table.init);
   }
-  return out.raw([0x70, 0, 1]).view();
+  return out.raw([0x70, 0, plan.attention ? attentionEntry + 1 : 1]).view();
 }
 
 function globalSection(job: Job): Uint8Array {

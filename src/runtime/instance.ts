@@ -57,6 +57,8 @@ export class Instance {
   waiting: { readonly activity: Activity; readonly since: number } | undefined;
   /** The program is at a call of `wgraft_safe_point`, with this name. */
   safePoint: string | undefined;
+  /** The innermost function is at its entry, of which nothing has run: it follows its slot when the host returns. */
+  isAtEntry = false;
   readonly wake: Wake | undefined;
 
   readonly #instance: WebAssembly.Instance;
@@ -167,7 +169,7 @@ export class Instance {
   unrest(change: Change, fresh: boolean): Activity | undefined {
     if (fresh) return undefined;
     if (!canSeeFrames()) return { state: 'unseen', functions: [], stack: [] };
-    const frames = this.#locate(wasmFrames());
+    const frames = this.#running();
     const inTheWay = [...this.#changed(frames, change), ...frames.filter((f) => allocatorName.test(f.name))];
     if (inTheWay.length === 0) return undefined;
     return {
@@ -202,7 +204,7 @@ export class Instance {
     const unwound = this.#unwound.stacks(fresh);
     if (suspended === undefined || unwound === undefined || (!fresh && !canSeeFrames())) return undefined;
     return [
-      { state: 'running' as const, frames: fresh ? [] : this.#locate(wasmFrames()) },
+      { state: 'running' as const, frames: fresh ? [] : this.#running() },
       ...suspended.map((s) => ({ state: 'suspended' as const, frames: this.#locate(s) })),
       ...unwound.map((s) => ({ state: 'unwound' as const, frames: this.#locate(s) })),
     ];
@@ -210,7 +212,7 @@ export class Instance {
 
   #changed(frames: readonly Located[], { slots, patches }: Change): readonly Located[] {
     // V8 lists no function that it inlined into a try block, but always the one it inlined it into.
-    if (this.program.map.tryBlocks || this.#patchInstances().some((p) => p.patch.tryBlocks)) return frames;
+    if (this.#hasTryBlocks) return frames;
     return frames.filter(
       (f) => (f.slot !== undefined && slots.has(f.slot)) || (f.patch !== undefined && patches.has(f.patch)),
     );
@@ -261,6 +263,16 @@ export class Instance {
   /** What the host gave the instance under this import name. */
   hostImport(module: string, name: string): WebAssembly.ImportValue | undefined {
     return this.#imports[module]?.[name];
+  }
+
+  /** What is on the stack. Where not all of that can be seen, nobody knows whose entry it is. */
+  #running(): Located[] {
+    const frames = this.#locate(wasmFrames());
+    return this.isAtEntry && !this.#hasTryBlocks ? frames.slice(1) : frames;
+  }
+
+  get #hasTryBlocks(): boolean {
+    return this.program.map.tryBlocks || this.#patchInstances().some((p) => p.patch.tryBlocks);
   }
 
   /** The frames of this instance and of the patches in it. */

@@ -17,7 +17,6 @@ import type {
   TransitionResult,
   VerifyReport,
 } from './operations.ts';
-import type { PlacesJson } from './places.ts';
 import { type Heritage, type PatchRecord, Program, programId } from './program.ts';
 import {
   describeBlocking,
@@ -126,28 +125,33 @@ export class Patcher implements Operations {
     known.safePoint = undefined;
   }
 
-  /** Does it have this program, by its build id? One without instances and patches is forgotten. */
-  knows(buildId: string): boolean {
-    return this.#programs.has(buildId);
+  /** As `pump`, called by a guard of the instance, before the body of its function has begun. Never throws. */
+  atEntry(instance: WebAssembly.Instance): void {
+    const known = this.#handles.get(instance);
+    if (known !== undefined) known.isAtEntry = true;
+    this.pump();
+    if (known !== undefined) known.isAtEntry = false;
+  }
+
+  /** A program, by its build id. One without instances and patches is forgotten. */
+  program(buildId: string): Program | undefined {
+    return this.#programs.get(buildId);
   }
 
   /**
    * Takes in a program before its first instance here, with what it has in other threads: its instances are born with that.
    * @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_NOT_A_PATCH
    */
-  introduce(module: WebAssembly.Module, name?: string, heritage?: Heritage): void {
-    if (this.#programs.has(programId(module))) return;
+  introduce(module: WebAssembly.Module, name?: string, heritage?: Heritage): Program {
+    const known = this.#programs.get(programId(module));
+    if (known !== undefined) return known;
     const program = this.#programOf(module, heritage?.name ?? name);
-    if (heritage === undefined) return;
+    if (heritage === undefined) return program;
     program.universe = heritage.universe;
     program.forced = heritage.forced;
     program.places.merge(heritage.places);
     program.stack = heritage.patches.map((bytes) => ({ patch: loadPatch(bytes), state: 'applied' }));
-  }
-
-  /** Where patches have their data and functions in other threads. */
-  learnPlaces(buildId: string, places: PlacesJson): void {
-    this.#programs.get(buildId)?.places.merge(places);
+    return program;
   }
 
   #programOf(module: WebAssembly.Module, name: string | undefined): Program {
@@ -165,7 +169,8 @@ export class Patcher implements Operations {
   }
 
   #forgetUnused(program: Program): void {
-    const used = program.hasInstances || program.stack.length > 0 || this.#transitions.has(program);
+    const used =
+      program.isKept || program.hasInstances || program.stack.length > 0 || this.#transitions.has(program);
     if (!used) this.#programs.delete(program.buildId);
   }
 

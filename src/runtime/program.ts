@@ -41,6 +41,8 @@ export class Program {
   /** A transition was forced: whatever this program does from then on is nobody's promise. */
   forced = false;
 
+  /** It is not to be forgotten where it has neither instances nor patches: other threads have. */
+  isKept = false;
   /** Only where its instances share their memory. */
   readonly places: Places = new Places();
 

@@ -41,6 +41,7 @@ export const op = {
   i32Ne: 0x47,
   i32Add: 0x6a,
   i32And: 0x71,
+  i32Or: 0x72,
   i32Shl: 0x74,
   i32ShrU: 0x76,
   refNull: 0xd0,

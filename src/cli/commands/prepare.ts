@@ -13,6 +13,7 @@ interface PrepareCommandOptions extends OutputOptions {
   slots?: 'all' | 'auto' | 'entry';
   fentry?: string;
   engine: 'auto' | 'splice' | 'binaryen';
+  attention?: boolean;
 }
 
 /** From this size on it takes long enough to be worth a line. */
@@ -29,6 +30,10 @@ export function addPrepare(program: Command, output: Output): void {
     .requiredOption('-o, --output <file>', 'where to write the prepared module, - for stdout')
     .addOption(slotsOption())
     .option('--fentry <name>', 'the import (from "env") that marks functions, if it is not a usual one')
+    .option(
+      '--attention',
+      'reach threads that make no host calls at their function calls, which then cost more',
+    )
     .addOption(
       new Option('--engine <engine>', 'what rewrites the module')
         .choices(['auto', 'splice', 'binaryen'])
@@ -92,11 +97,13 @@ export function prepareOptions(from: {
   slots?: 'all' | 'auto' | 'entry';
   fentry?: string;
   engine?: 'auto' | 'splice' | 'binaryen';
+  attention?: boolean;
 }): PrepareOptions {
   return {
     ...(from.slots === undefined ? {} : { slots: from.slots }),
     ...(from.fentry === undefined ? {} : { fentry: from.fentry }),
     ...(from.engine === undefined ? {} : { engine: from.engine }),
+    ...(from.attention === undefined ? {} : { attention: from.attention }),
   };
 }
 

@@ -65,7 +65,7 @@ export class CarryOut {
 
   take(order: Order): void {
     this.#order = order;
-    if (!this.#patcher.knows(order.buildId)) return this.#come(4);
+    if (this.#patcher.program(order.buildId) === undefined) return this.#come(4);
     this.#start(order);
   }
 
@@ -133,7 +133,7 @@ export class CarryOut {
     const options = { model, deadlineMs: 0 };
     try {
       if (direction === 'revert') return this.#patcher.beginRevert(patch.id, options, this.#coordination);
-      this.#patcher.learnPlaces(buildId, places);
+      this.#patcher.program(buildId)?.places.merge(places);
       return this.#patcher.beginApply(patch.bytes, options, this.#coordination);
     } catch (cause) {
       const none = ['WGRAFT_ERR_PATCH_UNKNOWN', 'WGRAFT_ERR_PATCH_APPLIED'] as const;

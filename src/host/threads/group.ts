@@ -165,9 +165,13 @@ export class ThreadGroup implements Operations {
       case 'joined':
         link.thread = report.thread;
         return;
+      case 'attention':
+        link.attention = report.words;
+        return;
       case 'program': {
         const { module, name } = report;
-        return this.#patcher.introduce(module, name);
+        this.#patcher.introduce(module, name).isKept = true;
+        return;
       }
       case 'event':
         if (report.event.type !== 'transition')
@@ -178,7 +182,7 @@ export class ThreadGroup implements Operations {
       case 'reached':
         return;
       case 'placed':
-        return this.#patcher.learnPlaces(report.buildId, report.places);
+        return this.#patcher.program(report.buildId)?.places.merge(report.places);
       case 'conflicts': {
         const thread = link.thread ?? 0;
         return this.#conductor.note(

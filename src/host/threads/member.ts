@@ -10,6 +10,7 @@ import {
   programId,
 } from '../../runtime/index.ts';
 import { engine } from '../../wasm/index.ts';
+import { Attention, wantsAttention } from '../attention.ts';
 import type { Bell } from '../bell.ts';
 import type { Instantiated, InstantiateOptions } from '../instantiate.ts';
 import { LookBudget } from '../look-budget.ts';
@@ -44,6 +45,7 @@ export class Member {
   /** What programs have of which this thread has no instance yet. */
   readonly #heritages = new Map<string, Heritage>();
   readonly #told = new Set<string>();
+  #attention: Attention | undefined;
   #visiting = false;
   #blocking = '';
   #isMirrorDue = false;
@@ -74,8 +76,10 @@ export class Member {
     const module = source instanceof WebAssembly.Module ? source : await engine.compile(source);
     const safePoints = withSafePoints(module, imports, this.patcher);
     const wrapped = this.withMigrationPoints(safePoints.imports);
-    const instance = await engine.instantiate(module, wrapped);
+    const attention = wantsAttention(module) ? this.#attended() : undefined;
+    const instance = await engine.instantiate(module, attention?.give(wrapped) ?? wrapped);
     safePoints.bind(instance);
+    attention?.bind(instance, () => this.#visit(false, instance));
     return { module, instance, wgraft: this.adopt(instance, module, wrapped, options) };
   }
 
@@ -134,6 +138,15 @@ export class Member {
     }
   }
 
+  /** One word for all instances of the thread. */
+  #attended(): Attention {
+    if (this.#attention === undefined) {
+      this.#attention = new Attention();
+      this.#report({ type: 'attention', words: this.#attention.words });
+    }
+    return this.#attention;
+  }
+
   /** Gives a program to the patcher before its first instance here, with all that it has. */
   #expect(module: WebAssembly.Module, name: string | undefined): void {
     this.#takeMessages();
@@ -161,14 +174,15 @@ export class Member {
   }
 
   /** Staging may call the program's allocator, whose own host calls lead here again: those pass. */
-  #visit(asleep: boolean): void {
+  #visit(asleep: boolean, atEntryOf?: WebAssembly.Instance): void {
     if (this.#visiting) return;
     this.#visiting = true;
     try {
       this.#bell.answer(); // before looking at the port: what is sent from now on calls again
       const asked = this.#takeMessages();
       const runs = this.#carryOut.isRunning;
-      if (runs && (asked || asleep || this.#budget.isLookDue)) this.#budget.spend(() => this.#look());
+      if (runs && (asked || asleep || this.#budget.isLookDue))
+        this.#budget.spend(() => this.#look(atEntryOf));
       if (asked) this.#tell(true);
       if (this.#carryOut.isRunning) this.#bell.keep();
     } catch (cause) {
@@ -207,8 +221,9 @@ export class Member {
     }
   }
 
-  #look(): void {
-    this.patcher.pump();
+  #look(atEntryOf: WebAssembly.Instance | undefined): void {
+    if (atEntryOf === undefined) this.patcher.pump();
+    else this.patcher.atEntry(atEntryOf);
     if (this.#blocking !== this.#blockingNow()) this.#tell(false);
   }
 

@@ -55,6 +55,8 @@ export type FromThread =
       readonly module: WebAssembly.Module;
       readonly name: string | undefined;
     }
+  /** Word 0 calls it where it makes no host calls. */
+  | { readonly type: 'attention'; readonly words: Int32Array<SharedArrayBuffer> }
   | { readonly type: 'event'; readonly event: PatcherEvent }
   /** `isAnswer`: to a look. */
   | { readonly type: 'mirror'; readonly mirror: Mirror; readonly isAnswer: boolean }

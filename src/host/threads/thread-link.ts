@@ -12,6 +12,8 @@ export class ThreadLink {
   /** Node's; undefined until it has joined. */
   thread: number | undefined;
   mirror: Mirror | undefined;
+  /** There where its program was prepared with attention. */
+  attention: Int32Array<SharedArrayBuffer> | undefined;
   readonly #port: MessagePort;
   readonly #bell: Bell;
   /** When the oldest look was asked for that it has not answered. */
@@ -27,6 +29,7 @@ export class ThreadLink {
   post(message: ToThread): void {
     this.#port.postMessage(message); // before the call, which says that it is there
     this.#bell.call();
+    if (this.attention !== undefined) Atomics.store(this.attention, 0, 1);
   }
 
   /** Lets it look, unless it has not come to the last look yet. */

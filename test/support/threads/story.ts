@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { buildPatch } from '../../../src/build/index.ts';
 import { WgraftError } from '../../../src/errors.ts';
 import { type PatcherEvent, ThreadGroup } from '../../../src/index.ts';
-import { prepare } from '../../../src/prepare/index.ts';
+import { type PrepareOptions, prepare } from '../../../src/prepare/index.ts';
 import { wat } from '../wat.ts';
 import type { Command, ThreadInput } from './worker.ts';
 
@@ -38,8 +38,9 @@ export interface ThreadStory extends AsyncDisposable {
 
 type Omitted<T> = T extends unknown ? Omit<T, 'id'> : never;
 
-export async function threadStory(text: string, group = new ThreadGroup()): Promise<ThreadStory> {
-  const { bytes: prepared } = await prepare(wat(text), { slots: 'all' });
+export async function threadStory(text: string, options: PrepareOptions = {}): Promise<ThreadStory> {
+  const group = new ThreadGroup();
+  const { bytes: prepared } = await prepare(wat(text), { slots: 'all', ...options });
   const module = await WebAssembly.compile(prepared);
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 16, shared: true });
   const words = new Int32Array(new SharedArrayBuffer(64));

@@ -5,9 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { connect, listen } from '../../../../src/control/index.ts';
+import { instantiate } from '../../../../src/index.ts';
+import { prepare } from '../../../../src/prepare/index.ts';
 import { kernel, returning } from '../../../support/threads/kernel.ts';
 import { threadStory } from '../../../support/threads/story.ts';
+import { wat } from '../../../support/wat.ts';
 
+const twoAndSpin = `(module (func (export "answer") (result i32) (i32.const 2))
+  (func (export "spin") (result i32) (i32.const 7)))`;
 const soon = { timeout: 30_000, interval: 5 };
 
 describe('a thread that stays in Wasm', () => {
@@ -107,6 +112,57 @@ describe('a thread that stays in Wasm', () => {
     expect(await inside).toBe(2); // the old caller met the new callee
     expect((await app.group.status()).programs[0]?.forced).toBe(true);
     await expect(app.group.force()).rejects.toMatchObject({ code: 'WGRAFT_ERR_NO_TRANSITION' });
+  });
+});
+
+describe('a program that was prepared with attention', () => {
+  // - two threads compute without a host call; a patch of the function that they call all the time: both are reached at its entry
+  // - revert; then a patch of the loop itself: blocking shows it, with its stack, and it waits until the loop is over
+  test('is reached in a compute loop, at its function calls', async () => {
+    await using app = await threadStory(kernel, { attention: true });
+    const threads = [await app.thread(), await app.thread()];
+    const stop = new Int32Array(app.memory.buffer as unknown as SharedArrayBuffer);
+    const spinning = threads.map((t) => t.call('spin'));
+    const patch = await app.patch('two', 'answer', returning('answer', 2));
+    expect(await app.group.apply(patch)).toMatchObject({ complete: true, instances: { done: 2, total: 2 } });
+    expect(await app.group.revert()).toMatchObject({ complete: true });
+    const applying = app.group.apply(await app.patch('spin', ['answer', 'spin'], twoAndSpin));
+    await expect
+      .poll(async () => (await app.group.blocking()).map((b) => [b.state, b.functions, b.stack]), soon)
+      .toEqual(threads.map(() => ['running', ['spin'], ['spin']]));
+    Atomics.store(stop, 1, 1);
+    expect(await Promise.all(spinning)).toEqual([1, 1]);
+    expect(await applying).toMatchObject({ complete: true });
+    expect(await threads[0]?.call('spin')).toBe(7);
+  });
+
+  // - the patched function calls the original all the time, while patches of another function come and go
+  test('calls of the original are not disturbed', async () => {
+    await using app = await threadStory(kernel, { attention: true });
+    const thread = await app.thread();
+    const stop = new Int32Array(app.memory.buffer as unknown as SharedArrayBuffer);
+    const wrapping = `(module (import "original" "answer" (func $original (result i32)))
+      (func (export "answer") (result i32) (call $original)))`;
+    await app.group.apply(await app.patch('wrapping', 'answer', wrapping));
+    const spinning = thread.call('spin');
+    const other = await app.patch('other', 'where', returning('where', 3));
+    for (let i = 0; i < 10; i += 1) {
+      expect(await app.group.apply(other)).toMatchObject({ complete: true });
+      expect(await app.group.revert('other')).toMatchObject({ complete: true });
+    }
+    Atomics.store(stop, 1, 1);
+    expect(await spinning).toBe(1);
+  });
+
+  test('is refused where the program has a memory of its own, or another engine is wanted', async () => {
+    const own = wat('(module (memory 1) (func (export "f")))');
+    const refused = { code: 'WGRAFT_ERR_OPTION_INVALID', details: { option: 'attention' } };
+    await expect(prepare(own, { attention: true })).rejects.toMatchObject(refused);
+    const none = wat('(module (func (export "f")))');
+    await expect(prepare(none, { attention: true, engine: 'binaryen' })).rejects.toMatchObject(refused);
+    const { bytes } = await prepare(none, { attention: true });
+    const { instance } = await instantiate(bytes);
+    expect(Object.keys(instance.exports)).toEqual(['f']);
   });
 });
 
