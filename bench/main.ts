@@ -13,8 +13,9 @@ import { firstCall } from './first-call.ts';
 import { redirect } from './redirect.ts';
 import { slowdown } from './slowdown.ts';
 import { startup } from './startup.ts';
+import { transition } from './transition.ts';
 
-const benches: readonly Bench[] = [slowdown, startup, costs, redirect, firstCall, attention];
+const benches: readonly Bench[] = [slowdown, startup, costs, redirect, firstCall, transition, attention];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -9,20 +9,29 @@ export interface Spread {
 }
 
 export function spread(samples: readonly number[]): Spread {
-  const sorted = [...samples].sort((a, b) => a - b);
+  const sorted = inOrder(samples);
   return {
-    median: quantile(sorted, 0.5),
-    low: quantile(sorted, 0.25),
-    high: quantile(sorted, 0.75),
+    median: at(sorted, 0.5),
+    low: at(sorted, 0.25),
+    high: at(sorted, 0.75),
     count: sorted.length,
   };
 }
 
-function quantile(sorted: readonly number[], part: number): number {
-  const at = (sorted.length - 1) * part;
-  const below = sorted[Math.floor(at)] ?? Number.NaN;
-  const above = sorted[Math.ceil(at)] ?? Number.NaN;
-  return below + (above - below) * (at - Math.floor(at));
+/** The value below which that part of the samples lies: 0.99 for p99. */
+export function quantile(samples: readonly number[], part: number): number {
+  return at(inOrder(samples), part);
+}
+
+function inOrder(samples: readonly number[]): number[] {
+  return [...samples].sort((a, b) => a - b);
+}
+
+function at(sorted: readonly number[], part: number): number {
+  const place = (sorted.length - 1) * part;
+  const below = sorted[Math.floor(place)] ?? Number.NaN;
+  const above = sorted[Math.ceil(place)] ?? Number.NaN;
+  return below + (above - below) * (place - Math.floor(place));
 }
 
 export function geometricMean(values: readonly number[]): number {

@@ -170,7 +170,9 @@ export class Instance {
     if (fresh) return undefined;
     if (!canSeeFrames()) return { state: 'unseen', functions: [], stack: [] };
     const frames = this.#running();
-    const inTheWay = [...this.#changed(frames, change), ...frames.filter((f) => allocatorName.test(f.name))];
+    // At a safe point the program has said that its data is in order, whatever it runs.
+    const changed = this.safePoint === undefined ? this.#changed(frames, change) : [];
+    const inTheWay = [...changed, ...frames.filter((f) => allocatorName.test(f.name))];
     if (inTheWay.length === 0) return undefined;
     return {
       state: 'running',

@@ -36,16 +36,15 @@ export class Line {
    */
   pass(deadline: number, work: (instance: Instance) => boolean): boolean {
     const line = this.#inLine;
-    for (let left = line.size; left > 0; left -= 1) {
-      const [ref] = line;
-      const instance = ref?.deref();
-      if (ref !== undefined) line.delete(ref);
-      if (ref !== undefined && instance !== undefined) {
-        const isThrough = work(instance);
-        (isThrough ? this.#through : this.#inLine).add(ref);
-      }
+    let left = line.size;
+    // One iterator: a set goes over all places that were deleted in front of its first one.
+    for (const ref of line) {
+      line.delete(ref);
+      const instance = ref.deref();
+      if (instance !== undefined) (work(instance) ? this.#through : this.#inLine).add(ref);
+      left -= 1;
       if (this.#inLine !== line) return true;
-      if (performance.now() >= deadline) return left > 1;
+      if (left === 0 || performance.now() >= deadline) return left > 0;
     }
     return false;
   }
