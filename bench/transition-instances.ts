@@ -6,7 +6,7 @@ import { buildPatch } from '../src/build/index.ts';
 import { Patcher } from '../src/index.ts';
 import { prepare } from '../src/prepare/index.ts';
 import { wat } from '../test/support/wat.ts';
-import { threadTimeMs } from './statistics.ts';
+import { threadTimeMs } from './clock.ts';
 
 export interface InstancesSamples {
   readonly applyMs: readonly number[];
