@@ -7,7 +7,7 @@ import { spread } from './statistics.ts';
 
 export const costs: Bench = {
   name: 'costs',
-  shows: 'what is paid once; medians over processes',
+  shows: 'CPU time of what is paid once; medians over processes',
   columns: ['node', 'what', 'figure', 'of which'],
   run,
 };
@@ -58,7 +58,8 @@ async function* run({ only, processes, nodes }: BenchOptions): AsyncGenerator<Ro
   for (const node of nodes)
     for (const { what, args, show } of chosen) {
       const runs: Figures[] = [];
-      for (let i = 0; i < processes; i++) runs.push(await measureInChild('costs-process.ts', { args, node }));
+      for (let i = 0; i < processes; i++)
+        runs.push(await measureInChild('costs-process.ts', { args, node, flags: ['--expose-gc'] }));
       const figures = medians(runs);
       const [figure, details] = show(figures);
       yield { node, what, figure, 'of which': details, ...figures };

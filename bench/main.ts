@@ -10,12 +10,22 @@ import type { Bench, Row } from './bench.ts';
 import { costs } from './costs.ts';
 import { releases } from './engines.ts';
 import { firstCall } from './first-call.ts';
+import { growth } from './growth.ts';
 import { redirect } from './redirect.ts';
 import { slowdown } from './slowdown.ts';
 import { startup } from './startup.ts';
 import { transition } from './transition.ts';
 
-const benches: readonly Bench[] = [slowdown, startup, costs, redirect, firstCall, transition, attention];
+const benches: readonly Bench[] = [
+  slowdown,
+  startup,
+  costs,
+  redirect,
+  firstCall,
+  transition,
+  attention,
+  growth,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -12,7 +12,7 @@ export interface SlowdownSamples {
   readonly times: Readonly<Record<Mode, readonly number[]>>;
 }
 
-const warmUpMs = 1200;
+const warmUpMs = 600;
 const roundMs = 15;
 
 async function measure(workload: Workload, rounds: number, seed: number): Promise<SlowdownSamples> {

@@ -25,28 +25,38 @@ const callsOnly = new Set(benchPrograms.filter((w) => w.traits.includes('calls o
 async function* run({ only, processes, rounds, nodes }: BenchOptions): AsyncGenerator<Row> {
   const chosen = benchPrograms.filter(({ name }) => only.length === 0 || only.includes(name));
   for (const node of nodes) {
-    const ratios: Record<Compared, number[]> = { control: [], all: [], auto: [], entry: [] };
+    const rows: Row[] = [];
     for (const { name } of chosen) {
       const runs: SlowdownSamples[] = [];
       for (let i = 0; i < processes; i++) {
         const args = [name, String(rounds), String(i)];
         runs.push(await measureInChild<SlowdownSamples>('slowdown-process.ts', { args, node }));
       }
-      for (const mode of compared) {
-        const ratio = spread(runs.map((samples) => ratioOf(samples, mode)));
-        if (!callsOnly.has(name)) ratios[mode].push(ratio.median);
-        yield row({ node, program: name, mode, runs, ratio });
-      }
+      const measured = rowsOf(node, name, runs);
+      rows.push(...measured);
+      yield* measured;
     }
-    if (ratios.all.length > 1)
-      for (const mode of compared)
-        yield {
-          node,
-          program: `geometric mean of ${ratios[mode].length}`,
-          slots: mode,
-          ratio: geometricMean(ratios[mode]).toFixed(3),
-        };
+    yield* means(node, rows);
   }
+}
+
+/** One row for each mode. */
+export function rowsOf(node: Release, program: string, runs: readonly SlowdownSamples[]): Row[] {
+  return compared.map((mode) => {
+    const ratio = spread(runs.map((samples) => ratioOf(samples, mode)));
+    return row({ node, program, mode, runs, ratio });
+  });
+}
+
+/** The geometric mean over all real programs, for each mode. */
+export function means(node: Release, rows: readonly Row[]): Row[] {
+  return compared.map((mode) => {
+    const ratios = rows
+      .filter((r) => r['slots'] === mode && !callsOnly.has(String(r['program'])))
+      .map((r) => Number(r['ratio']));
+    const program = `geometric mean of ${ratios.length}`;
+    return { node, program, slots: mode, ratio: geometricMean(ratios).toFixed(3) };
+  });
 }
 
 /** A round of each mode ran next to a round of the plain module: their quotient knows least of what else the machine did. */

@@ -29,7 +29,13 @@ async function* measure(program: string, node: Release, processes: number): Asyn
   const runs: Record<(typeof compared)[number], Startup[]> = { control: [], all: [], auto: [], entry: [] };
   for (let i = 0; i < processes; i++)
     for (const mode of compared)
-      runs[mode].push(await measureInChild<Startup>('startup-process.ts', { args: [program, mode], node }));
+      runs[mode].push(
+        await measureInChild<Startup>('startup-process.ts', {
+          args: [program, mode],
+          node,
+          flags: ['--expose-gc'],
+        }),
+      );
   const medianOf = (mode: (typeof compared)[number], figure: keyof Startup): number =>
     spread(runs[mode].map((run) => run[figure])).median;
   for (const slots of compared) {
