@@ -130,6 +130,7 @@ export interface LiveErrors {
     version: number | undefined;
     installed: number;
   };
+  WGRAFT_ERR_ORIGINAL_PATCHED: { patch: string; functions: readonly string[]; below: readonly string[] };
   WGRAFT_ERR_GROUP_FULL: { limit: number };
   WGRAFT_ERR_INSTANCE_ACTIVE: { program: string; instance: number; functions: readonly string[] };
   // --- the control socket ---

@@ -78,6 +78,13 @@ export const liveErrors: Entries<LiveErrors> = {
     hint: 'give it room for more: new ThreadGroup({ maxThreads })',
     exit: 'failed',
   },
+  WGRAFT_ERR_ORIGINAL_PATCHED: {
+    message: (d) =>
+      `patch "${d.patch}" calls the originals of what it replaces (${d.functions.join(', ')}), ` +
+      `which ${d.below.map((name) => `"${name}"`).join(', ')} replaces: that would be switched off`,
+    hint: 'revert what is below first and apply it on top again, or make one patch of both',
+    exit: 'notPatchable',
+  },
   WGRAFT_ERR_INSTANCE_ACTIVE: {
     message: (d) =>
       `instance ${d.instance} of "${d.program}" still runs ${d.functions.join(', ') || 'something'}`,

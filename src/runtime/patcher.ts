@@ -31,6 +31,7 @@ import { Counters, type Stats } from './stats.ts';
 import { trackSuspensions } from './suspension.ts';
 import { Transition } from './transition.ts';
 import type { Coordination } from './transition-settings.ts';
+import { refuseHidingWrapper } from './wrapper.ts';
 
 export interface AdoptOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
@@ -195,7 +196,7 @@ export class Patcher implements Operations {
    * reverses the transition.
    * @throws WGRAFT_ERR_NOT_A_PATCH, WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_WASM_INVALID, WGRAFT_ERR_BUILD_ID_MISMATCH,
    *   WGRAFT_ERR_FUNCTION_MISMATCH, WGRAFT_ERR_PATCH_APPLIED, WGRAFT_ERR_TRANSITION_RUNS, WGRAFT_ERR_STATE_INCOMPATIBLE,
-   *   WGRAFT_ERR_MODEL_UNSUPPORTED
+   *   WGRAFT_ERR_MODEL_UNSUPPORTED, WGRAFT_ERR_ORIGINAL_PATCHED
    */
   beginApply(bytes: Uint8Array, options: TransitionOptions = {}, coordination?: Coordination): Transition {
     const { program, patch } = this.#match(bytes);
@@ -207,6 +208,7 @@ export class Patcher implements Operations {
       throw new WgraftError('WGRAFT_ERR_PATCH_APPLIED', { patch: patch.manifest.name });
     }
     refuseIncompatible(program, patch);
+    refuseHidingWrapper(program, patch);
     return this.#begin(program, { patch, state: 'applying' }, 'apply', { options, coordination });
   }
 

@@ -82,13 +82,24 @@ describe('23: trace livepatched function and check that the live patch remains i
     expect(traces).toEqual([['ask'], ['answer', 'ask']]);
   });
 
-  // - the tracer comes on top of the patch, and wraps what it finds there
-  // It fails: "original" is the program's own body, not the next one of the patch stack, so that a wrapper hides the patch below it.
-  test.fails('by a wrapper on top', async () => {
+  // - a tracer that wraps the function would call the program's own body, not the patch below it: it is refused
+  // - put on again on top of the tracer, the patch is in effect
+  test('not by a wrapper on top, which would switch the patch off', async () => {
     const app = await story(kernel, host);
-    await app.patcher.apply(await app.patch('fix', 'answer', returning('answer', 2)));
-    await app.patcher.apply(await app.patch('trace', 'answer', tracer));
-    expect(probe(app)).toEqual([2, 1]);
+    const [fix, trace] = [
+      await app.patch('fix', 'answer', returning('answer', 2)),
+      await app.patch('trace', 'answer', tracer),
+    ];
+    await app.patcher.apply(fix);
+    await expect(app.patcher.apply(trace)).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_ORIGINAL_PATCHED',
+      details: { patch: 'trace', functions: ['answer'], below: ['fix'] },
+    });
+    expect(probe(app)).toEqual([2, 0]);
+    await app.patcher.revert('fix');
+    await app.patcher.apply(trace);
+    await app.patcher.apply(fix);
+    expect(probe(app)).toEqual([2, 0]);
   });
 });
 
