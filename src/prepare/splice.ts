@@ -189,12 +189,14 @@ function importSection({ m, plan }: Job): Uint8Array {
   return out.view();
 }
 
-/** Defined tables lose their maximum, and the slot table comes last. */
+/** Defined tables lose their maximum, so that patches can take new addresses, and the slot table comes last. */
 function tableSection(job: Job): Uint8Array {
   const { m, plan } = job;
   const defined = m.tables.slice(m.imported.table);
   const out = new Writer(256).u32(defined.length + 1);
-  for (const table of defined) {
+  for (const [i, table] of defined.entries()) {
+    const { flags, min, max } = table.limits;
+    const maximum = isForOthers(m, m.imported.table + i) ? max : undefined;
     const r = new Reader(m.bytes, table.start, table.end);
     if (table.init !== undefined) r.skip(2);
     const start = r.at;
@@ -204,11 +206,21 @@ function tableSection(job: Job): Uint8Array {
     if (table.init !== undefined) out.raw([0x40, 0]);
     out
       .raw(m.bytes.subarray(start, r.at))
-      .u8(table.limits.flags & ~1)
-      .u64(table.limits.min);
+      .u8(maximum === undefined ? flags & ~1 : flags)
+      .u64(min);
+    if (maximum !== undefined) out.u64(maximum);
     if (table.init !== undefined) copyCode(job, out, table.init);
   }
   return out.raw([0x70, 0, plan.attention ? attentionEntry + 1 : 1]).view();
+}
+
+/**
+ * A table that the module exports and does not fill itself is there for another module to fill, which may import it with its
+ * maximum, and would not get it without one (the shims of transpiled components do so).
+ */
+function isForOthers(m: WasmModule, table: number): boolean {
+  const exported = m.exports.some(({ kind, index }) => kind === 'table' && index === table);
+  return exported && !m.elements.some((e) => e.mode === 'active' && e.table === table);
 }
 
 function globalSection(job: Job): Uint8Array {

@@ -401,3 +401,17 @@ describe('edges', () => {
     expect(() => exports['__wgraft_set'](count, 1)).toThrow(/unreachable/);
   });
 });
+
+test('a table that is exported to be filled by others keeps its maximum: they may import it with that', async () => {
+  const shim = wat(`(module
+    (table (export "t") 2 2 funcref)
+    (func (export "f") (result i32) (call_indirect (result i32) (i32.const 1))))`);
+  const filler = wat(`(module
+    (import "shim" "t" (table 2 2 funcref))
+    (func $nine (result i32) (i32.const 9))
+    (elem (i32.const 1) $nine))`);
+  const [first, second] = [await prepare(shim), await prepare(filler)];
+  const { instance } = await WebAssembly.instantiate(first.bytes);
+  await WebAssembly.instantiate(second.bytes, { shim: instance.exports });
+  expect((instance.exports['f'] as () => number)()).toBe(9);
+});
