@@ -28,7 +28,8 @@ async function* run({ only, processes, rounds }: BenchOptions): AsyncGenerator<R
           flags: ['--expose-gc'],
         }),
       );
-    yield* instanceRows(`${count} instances`, runs);
+    yield* instanceRows(`${count} ${count === '1' ? 'instance' : 'instances'}`, runs);
+    if (count !== '1') yield* heapRows(`${count} instances`, runs); // of one it is mostly what all share
   }
   if (!chosen('server')) return;
   const runs: ServerSamples[] = [];
@@ -48,8 +49,11 @@ function* instanceRows(name: string, runs: readonly InstancesSamples[]): Generat
     ['longest garbage collection in it, ms', all((r) => r.longestCollectionMs)],
   ] as const;
   for (const [figure, given, without = []] of figures) yield row(name, figure, without, given);
+}
+
+function* heapRows(name: string, runs: readonly InstancesSamples[]): Generator<Row> {
   const heap = (of: keyof InstancesSamples['heap']): readonly number[] => runs.map((r) => r.heap[of]);
-  yield row(name, 'heap of an instance, adopted, bytes', heap('plain'), heap('adopted'));
+  yield row(name, 'heap of an instance, and of adopting it, bytes', heap('plain'), heap('adopted'));
   yield row(name, 'heap of a patch of 2 functions in it, bytes', [], heap('patched'));
 }
 
