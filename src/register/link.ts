@@ -31,7 +31,7 @@ export class Link {
   /** At once where that is cheap, because the thread may compute from now on; else in the next turn of its event loop. */
   #tell(): void {
     if (performance.now() >= this.#nextAt) this.#mirror();
-    else this.#due ??= setImmediate(() => this.#mirror()).unref();
+    else this.#due ??= setImmediate(() => this.#mirror());
   }
 
   #mirror(): void {
