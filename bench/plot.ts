@@ -72,6 +72,7 @@ const legend = policies.map(
     text(layout.left + 8 + i * 90, 38, `slots ${policy}`),
 );
 const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="11">
+<title>Run time of prepared modules against unprepared ones</title>
 <rect width="100%" height="100%" fill="white"/>
 ${text(12, 18, `Run time, prepared / unprepared. ${machine}`)}
 ${legend.join('\n')}
