@@ -46,16 +46,23 @@ export function readConfig(env: NodeJS.ProcessEnv, cwd: string): Config {
   const fromFile = check.config();
   const names = (variable: string): ModuleRule[] | undefined =>
     env[variable]?.split(',').flatMap((name) => (name.trim() === '' ? [] : [{ name: name.trim() }]));
-  const folder = env['WGRAFT_CACHE_DIR'] || undefined;
+  // The usual folders, too, are looked up now: a program may empty its environment before it loads a module (esbuild does).
+  const usual = fromFile.cache?.folder === undefined ? within(env['XDG_CACHE_HOME']) : undefined;
+  const folder = env['WGRAFT_CACHE_DIR'] || (fromFile.cache && usual);
   return {
     enabled: isOff(env['WGRAFT_REGISTER']) ? false : fromFile.enabled,
     name: env['WGRAFT_NAME'] || fromFile.name,
     slots: new Check('WGRAFT_SLOTS', { slots: env['WGRAFT_SLOTS'] || undefined }).slots() ?? fromFile.slots,
     cache: folder === undefined ? fromFile.cache : isOff(folder) ? undefined : { ...fromFile.cache, folder },
-    sockets: env['WGRAFT_SOCKET_DIR'] || fromFile.sockets,
+    sockets: env['WGRAFT_SOCKET_DIR'] || fromFile.sockets || within(env['XDG_RUNTIME_DIR']),
     only: names('WGRAFT_ONLY') ?? fromFile.only,
     except: names('WGRAFT_EXCEPT') ?? fromFile.except,
   };
+}
+
+/** Our folder in one of the user's. */
+function within(folder: string | undefined): string | undefined {
+  return folder ? path.join(folder, 'wgraft') : undefined;
 }
 
 function isOff(value: string | undefined): boolean {
