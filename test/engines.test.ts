@@ -9,6 +9,8 @@ import { describe, expect, test } from 'vitest';
 const require = createRequire(import.meta.url);
 const script = fileURLToPath(new URL('support/engine-story.ts', import.meta.url));
 
+const jspiScript = fileURLToPath(new URL('support/jspi-story.ts', import.meta.url));
+
 const told = [
   true,
   20,
@@ -33,12 +35,27 @@ const told = [
   ],
 ];
 
+/** Nothing is in the way of the first patch; the second has to wait for the order that is suspended. */
+const toldOfJspi = [[], [['suspended', ['order']]], 2, 1, true, 9];
+
+const nodeOf = (name: string): string => join(dirname(require.resolve(`${name}/package.json`)), 'bin/node');
+
+describe.each([
+  ['node24', ['--experimental-wasm-jspi']],
+  ['node', []],
+])('%s with JSPI', (name, flags) => {
+  test('knows what is suspended', () => {
+    const output = execFileSync(nodeOf(name), [...flags, jspiScript], { encoding: 'utf8' });
+    expect(JSON.parse(output)).toEqual(toldOfJspi);
+  });
+});
+
 describe.each([
   ['node22', 'v22.18.0'],
   ['node24', 'v24.12.0'],
   ['node', 'v26.10.0'],
 ])('%s', (name, version) => {
-  const node = join(dirname(require.resolve(`${name}/package.json`)), 'bin/node');
+  const node = nodeOf(name);
   const run = (...args: string[]): string =>
     execFileSync(node, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
 
