@@ -111,6 +111,7 @@ export class Thread {
         program: this.label(p.name),
         instance: id,
         blockedMs: busyMs,
+        busyMs,
         state: 'unseen' as const,
         functions: [],
         stack: [],

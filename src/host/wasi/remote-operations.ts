@@ -108,6 +108,7 @@ export class RemoteOperations implements Operations {
       program: name,
       instance: id,
       blockedMs: busyMs,
+      busyMs,
       state: 'unseen',
       functions: [],
       stack: [],
