@@ -1,13 +1,16 @@
 // @yowasp/clang is optional: without it, C sources are refused with the command that installs it. The sources are copied to
-// where no package can be found, and built from there.
+// where only the packages are found that they load at once, and built from there.
 
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const packages = ['env-paths', 'is-safe-filename'];
 
 const program = `
 import { buildPatch } from './src/build/index.ts';
@@ -24,9 +27,10 @@ await buildPatch({ target, name: 'fix', replacements: [{ function: 'f', source }
 test('without the compiler', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'wgraft-no-compiler-'));
   try {
-    await cp(fileURLToPath(new URL('../../../src', import.meta.url)), join(folder, 'src'), {
-      recursive: true,
-    });
+    await cp(join(root, 'src'), join(folder, 'src'), { recursive: true });
+    await mkdir(join(folder, 'node_modules'));
+    for (const name of packages)
+      await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name));
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
     await writeFile(join(folder, 'program.ts'), program);
     const { stdout } = await promisify(execFile)(process.execPath, ['program.ts'], { cwd: folder });
