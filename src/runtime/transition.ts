@@ -280,7 +280,7 @@ export class Transition {
   #commitOne(instance: Instance, fresh: boolean): boolean {
     const activity = this.#activity(instance, fresh);
     if (activity !== undefined) return instance.waitFor(activity);
-    this.#commit(instance);
+    this.#commit([instance]);
     return true;
   }
 
@@ -297,7 +297,7 @@ export class Transition {
     const agreed = this.#coordination?.agree(own) ?? (own.length === 0 ? 'switch' : own);
     if (agreed === 'wait') return false;
     if (agreed === 'switch') {
-      for (const instance of all) this.#commit(instance);
+      this.#commit(all);
       this.#line.clear();
       return false;
     }
@@ -314,11 +314,14 @@ export class Transition {
     return this.#forced ? undefined : instance.activity(this.#change, this.#rule, fresh);
   }
 
-  #commit(instance: Instance): void {
-    instance.commit(this.#change.slots, this.#stacks.new, this.universe.to);
-    const { name } = this.program;
-    const at = instance.safePoint === undefined ? {} : { safePoint: instance.safePoint };
-    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to, ...at });
+  /** Tells of it when all have switched: who hears of one may call the others. */
+  #commit(instances: readonly Instance[]): void {
+    const { to: universe } = this.universe;
+    for (const instance of instances) instance.commit(this.#change.slots, this.#stacks.new, universe);
+    for (const { id, safePoint } of instances) {
+      const at = safePoint === undefined ? {} : { safePoint };
+      this.#emit({ type: 'migrated', program: this.program.name, instance: id, universe, ...at });
+    }
   }
 
   /** Passes over where the patch has no callbacks at all: ten thousand instances need not be looked at for nothing. */

@@ -108,6 +108,27 @@ describe('all at once', () => {
   });
 });
 
+describe('all at once, for whoever hears of it', () => {
+  // - a listener calls both instances as soon as it hears that one of them has switched, on the way there and back
+  test.each<ConsistencyModel>(['stop-machine', 'checkpoint'])('%s shows no two universes', async (model) => {
+    const app = await story(kernel, { env: { pause: () => {} } });
+    const two = await app.another();
+    const patch = await app.patch('p', 'answer', fixes.answer);
+    const heard: unknown[] = [];
+    app.patcher.subscribe((event) => {
+      if (event.type === 'migrated') heard.push([app.exports['answer'](), two.exports['answer']()]);
+    });
+    await app.patcher.apply(patch, { model });
+    await app.patcher.revert('p', { model });
+    expect(heard).toEqual([
+      [2, 2],
+      [2, 2],
+      [1, 1],
+      [1, 1],
+    ]);
+  });
+});
+
 describe('all at once, on the way back', () => {
   // - the first instance is inside $serve; a second one is born patched, and is inside the patch's $serve
   // - the patch is given up after five attempts, and then waits for the second one: it does not turn round again and again
