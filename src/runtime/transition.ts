@@ -113,8 +113,8 @@ export class Transition {
   get overview(): Overview {
     const total = this.#line.all.length;
     const done = this.over && !this.#cancelled ? total : total - this.pending.length;
-    const functions = new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []));
-    return this.#coordination?.overview?.() ?? { done, total, functions: [...functions] };
+    const functions = [...new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []))];
+    return this.#coordination?.overview?.() ?? { done, total, functions, ...this.#rule.unmet };
   }
 
   /** The instances that have not switched yet. */

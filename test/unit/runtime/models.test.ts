@@ -218,6 +218,20 @@ describe('safe-point', () => {
     expect(app.log()).toEqual([...begun, 'instance 1 -> universe 1 at idle', ...ended]);
   });
 
+  // - the program never comes to a point: whoever waits is told that, and not that a function is in the way
+  test('stalls and expires with the reason', async () => {
+    const app = await story(looping, { env: { pause: () => {} } });
+    const patch = await app.patch('p', 'answer', fixes.answer);
+    const options = { model: 'safe-point', timeoutMs: 1 } as const;
+    await expect(app.patcher.apply(patch, options)).rejects.toThrow(
+      'transition stalled: the program has not come to a safe point (a call of wgraft_safe_point)',
+    );
+    await app.patcher.revert();
+    await expect(app.patcher.apply(patch, { model: 'safe-point', deadlineMs: 1 })).rejects.toThrow(
+      'patch "p" was taken back: after 0.0s the program has not come to a safe point (a call of wgraft_safe_point)',
+    );
+  });
+
   test('a host that brings its own point calls the patcher itself', async () => {
     const seen: string[] = [];
     const app: Story = await story(looping, {
