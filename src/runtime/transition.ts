@@ -20,7 +20,6 @@ import { Alarm } from './alarm.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { type Change, changeOf } from './change.ts';
 import { type Rule, ruleOf } from './consistency.ts';
-import { Exclusive } from './exclusive.ts';
 import type { Activity, Instance } from './instance.ts';
 import { Line } from './line.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
@@ -58,8 +57,6 @@ export class Transition {
   #settle: { resolve: () => void; reject: (cause: unknown) => void } = { resolve() {}, reject() {} };
   readonly #line: Line;
   readonly #alarm = new Alarm();
-  /** Held while it is worked on, or must stand still. */
-  readonly exclusive: Exclusive = new Exclusive();
   /** What an instance follows that has not switched, and one that has. */
   #stacks: { readonly old: readonly LoadedPatch[]; readonly new: readonly LoadedPatch[] };
   #isToTurn = false;
@@ -156,7 +153,9 @@ export class Transition {
    * @returns true where there is work left that could go on at once.
    */
   advance(deadline: number, fresh: boolean): boolean {
-    return !this.exclusive.isTaken && this.exclusive.run(() => this.#advance(deadline, fresh));
+    return (
+      !this.program.exclusive.isTaken && this.program.exclusive.run(() => this.#advance(deadline, fresh))
+    );
   }
 
   #advance(deadline: number, fresh: boolean): boolean {
@@ -176,14 +175,15 @@ export class Transition {
 
   /** Looks at this instance before all others: it is at a safe point now, and may not be when its turn comes. */
   visit(instance: Instance): void {
-    if (this.state === 'committing' && this.#rule.switch === 'thread' && !this.exclusive.isTaken)
-      this.#line.passOne(instance, (i) => this.#commitOne(i, false));
+    const { exclusive } = this.program;
+    if (this.state === 'committing' && this.#rule.switch === 'thread' && !exclusive.isTaken)
+      exclusive.run(() => this.#line.passOne(instance, (i) => this.#commitOne(i, false)));
   }
 
   /** Turns it round; the instances that have switched switch back. One that is cancelled already stays so. */
   reverse(): void {
     this.#isToTurn = true;
-    if (!this.exclusive.isTaken) this.exclusive.run(() => this.#turn());
+    if (!this.program.exclusive.isTaken) this.program.exclusive.run(() => this.#turn());
   }
 
   #turn(): void {
