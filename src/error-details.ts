@@ -99,7 +99,7 @@ export interface LiveErrors {
     done: number;
     total: number;
     functions: readonly string[];
-    /** Where the instances could not even be looked at. */
+    /** Where no function is what they wait for. */
     reason?: string;
   };
   WGRAFT_ERR_TRANSITION_REVERSED: { program: string; patch: string };
@@ -110,7 +110,7 @@ export interface LiveErrors {
     total: number;
     deadlineMs: number;
     functions: readonly string[];
-    /** Where the instances could not even be looked at. */
+    /** Where no function is what they wait for. */
     reason?: string;
   };
   WGRAFT_ERR_TRANSITION_CONFLICTS: {

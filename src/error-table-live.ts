@@ -27,9 +27,11 @@ export const liveErrors: Entries<LiveErrors> = {
   },
   WGRAFT_ERR_TRANSITION_EXPIRED: {
     message: (d) =>
-      `patch "${d.patch}" was taken back: after ${(d.deadlineMs / 1000).toFixed(1)}s ${d.total - d.done} of ${d.total} instances ` +
-      `still ran ${d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', ')}` +
-      (d.reason === undefined ? '' : `: ${d.reason}`),
+      `patch "${d.patch}" was taken back: after ${(d.deadlineMs / 1000).toFixed(1)}s ` +
+      (d.reason !== undefined
+        ? d.reason
+        : `${d.total - d.done} of ${d.total} instances still ran ` +
+          (d.functions.length === 0 ? 'changed functions' : d.functions.map((f) => `"${f}"`).join(', '))),
     hint: 'give it more time with --deadline (0: for ever), or complete it with `wgraft force` while it runs',
     exit: 'stalled',
   },

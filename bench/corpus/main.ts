@@ -1,11 +1,11 @@
-// npm run corpus -- [--only NAME...] [--slots all|auto|entry] [--json FILE] [--keep DIR] [--no-build]
+// npm run corpus -- [--only NAME...] [--slots all|auto|entry] [--no-debug] [--json FILE] [--keep DIR] [--no-build]
 // Real security fixes, patched live from their two builds: ../shared/corpus has the recipes. Every entry is judged by its own
 // builds: patched it must do what the new one does, reverted what the old one does. Exit code 1 where one is wrong,
 // failed or could not be built.
 //
 // --corpus DIR (or CORPUS)            the recipes; default ../shared/corpus beside the repository
 // --scratch DIR (or CORPUS_SCRATCH)   where pairs are built and kept; default: the user's cache folder
-// --debug                             builds with debug information, which names structs and their fields
+// --no-debug                          builds without debug information, which names structs and their fields
 // --timeout SECONDS                   for one entry, building of its pair not counted; default 120
 // --builder FILE                      the module that has buildPatchFromBuilds; default src/build/index.ts
 
@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
     slots: { type: 'string', default: 'auto' },
     json: { type: 'string' },
     keep: { type: 'string' },
-    debug: { type: 'boolean', default: false },
+    debug: { type: 'boolean', default: true },
     build: { type: 'boolean', default: true },
     corpus: { type: 'string', default: process.env['CORPUS'] ?? path.join(root, '..', 'shared', 'corpus') },
     scratch: { type: 'string', default: process.env['CORPUS_SCRATCH'] ?? cacheFolder() },
@@ -47,7 +47,7 @@ const recipes = await choose();
 const options = await entryOptions();
 const machine = `Node ${process.versions.node}, V8 ${process.versions.v8}, ${cpus()[0]?.model ?? 'unknown CPU'}`;
 console.log(
-  `${machine}; ${recipes.length} entries, slots: ${options.slots}${values.debug ? ', with debug information' : ''}`,
+  `${machine}; ${recipes.length} entries, slots: ${options.slots}${values.debug ? ', with debug information' : ', without debug information'}`,
 );
 console.log(header());
 const rows: Row[] = [];

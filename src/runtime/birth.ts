@@ -19,8 +19,7 @@ type Emit = (event: PatcherEvent) => void;
 
 /** Gives a new instance what its program has. @throws WGRAFT_ERR_STAGE_FAILED, WGRAFT_ERR_PATCH_REFUSED; then nothing of a patch is left in it */
 export function beBorn(instance: Instance, transition: Transition | undefined, emit: Emit): void {
-  if (transition === undefined) takeOn(instance, transition, emit);
-  else transition.exclusive.run(() => takeOn(instance, transition, emit)); // it must not end meanwhile, without this instance
+  instance.program.exclusive.run(() => takeOn(instance, transition, emit));
 }
 
 function takeOn(instance: Instance, transition: Transition | undefined, emit: Emit): void {
@@ -58,13 +57,15 @@ export function leave(instance: Instance, transition: Transition | undefined, em
     });
   }
   transition?.leave(instance);
-  for (const patch of patches)
-    if (patch !== transition?.record.patch) callBack(instance, patch, 'preUnpatch', emit);
-  instance.commit(change.slots, [], program.universe);
-  for (const patch of patches) {
-    callBack(instance, patch, 'postUnpatch', emit);
-    instance.unstage(patch);
-  }
+  program.exclusive.run(() => {
+    for (const patch of patches)
+      if (patch !== transition?.record.patch) callBack(instance, patch, 'preUnpatch', emit);
+    instance.commit(change.slots, [], program.universe);
+    for (const patch of patches) {
+      callBack(instance, patch, 'postUnpatch', emit);
+      instance.unstage(patch);
+    }
+  });
 }
 
 function prePatch(instance: Instance, patch: LoadedPatch, emit: Emit): void {

@@ -20,7 +20,11 @@ export interface Rule {
   readonly switch: 'thread' | 'kernel';
   /** Where stacks cannot be trusted, wait until the kernel is left; false: refuse to begin. */
   readonly fallsBack: boolean;
+  /** What instances have not done that it still waits for, where that is not to leave functions. */
+  readonly unmet?: { readonly reason: string };
 }
+
+const noSafePoint = 'the program has not come to a safe point (a call of wgraft_safe_point)';
 
 const rules: { readonly [Model in ConsistencyModel]: Rule } = {
   hybrid: { leave: 'set', switch: 'thread', fallsBack: true },
@@ -29,7 +33,7 @@ const rules: { readonly [Model in ConsistencyModel]: Rule } = {
   'stop-machine': { leave: 'set', switch: 'kernel', fallsBack: true },
   checkpoint: { leave: 'kernel', switch: 'kernel', fallsBack: true },
   immediate: { leave: 'nothing', switch: 'thread', fallsBack: true },
-  'safe-point': { leave: 'safe-point', switch: 'thread', fallsBack: true },
+  'safe-point': { leave: 'safe-point', switch: 'thread', fallsBack: true, unmet: { reason: noSafePoint } },
 };
 
 export const defaultModel: ConsistencyModel = 'hybrid';

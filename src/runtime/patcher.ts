@@ -86,7 +86,10 @@ export class Patcher implements Operations {
       added = program.add(instance, imports, this.#nextInstance++, options.wake);
       beBorn(added, this.#transitions.get(program), this.#emit);
     } catch (cause) {
-      if (added !== undefined) program.remove(added.ref);
+      if (added !== undefined) {
+        program.remove(added.ref);
+        this.#transitions.get(program)?.leave(added); // one that a callback began
+      }
       this.#forgetUnused(program);
       throw cause;
     }
@@ -107,6 +110,7 @@ export class Patcher implements Operations {
     if (known === undefined) return;
     const { program } = known;
     leave(known, this.#transitions.get(program), this.#emit);
+    this.#transitions.get(program)?.leave(known); // one that a callback began
     this.#handles.delete(instance);
     this.#gone.unregister(known);
     this.#bury({ program, ref: known.ref, id: known.id });

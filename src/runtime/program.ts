@@ -9,6 +9,7 @@ import {
   slotsSection,
 } from '../patch/index.ts';
 import { buildIdSection, engine, type FuncIndex, Reader } from '../wasm/index.ts';
+import { Exclusive } from './exclusive.ts';
 import { Instance, type Wake } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatchStatus } from './operations.ts';
@@ -45,6 +46,9 @@ export class Program {
   isKept = false;
   /** Only where its instances share their memory. */
   readonly places: Places = new Places();
+
+  /** Held while its transition is worked on, or an instance comes or goes: nothing else of it goes on meanwhile. */
+  readonly exclusive: Exclusive = new Exclusive();
 
   readonly #module: WebAssembly.Module;
   readonly #instances = new Set<WeakRef<Instance>>();

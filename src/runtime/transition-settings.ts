@@ -50,6 +50,6 @@ export interface Overview {
   readonly total: number;
   /** Those that are active and in the way. */
   readonly functions: readonly string[];
-  /** Why some instances could not even be looked at. */
+  /** What else they wait for, or why some could not even be looked at. */
   readonly reason?: string;
 }

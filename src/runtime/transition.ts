@@ -20,7 +20,6 @@ import { Alarm } from './alarm.ts';
 import { type CallbackName, callbackEvent } from './callbacks.ts';
 import { type Change, changeOf } from './change.ts';
 import { type Rule, ruleOf } from './consistency.ts';
-import { Exclusive } from './exclusive.ts';
 import type { Activity, Instance } from './instance.ts';
 import { Line } from './line.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
@@ -58,8 +57,6 @@ export class Transition {
   #settle: { resolve: () => void; reject: (cause: unknown) => void } = { resolve() {}, reject() {} };
   readonly #line: Line;
   readonly #alarm = new Alarm();
-  /** Held while it is worked on, or must stand still. */
-  readonly exclusive: Exclusive = new Exclusive();
   /** What an instance follows that has not switched, and one that has. */
   #stacks: { readonly old: readonly LoadedPatch[]; readonly new: readonly LoadedPatch[] };
   #isToTurn = false;
@@ -113,8 +110,8 @@ export class Transition {
   get overview(): Overview {
     const total = this.#line.all.length;
     const done = this.over && !this.#cancelled ? total : total - this.pending.length;
-    const functions = new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []));
-    return this.#coordination?.overview?.() ?? { done, total, functions: [...functions] };
+    const functions = [...new Set(this.blocking.flatMap((i) => i.waiting?.activity.functions ?? []))];
+    return this.#coordination?.overview?.() ?? { done, total, functions, ...this.#rule.unmet };
   }
 
   /** The instances that have not switched yet. */
@@ -156,7 +153,9 @@ export class Transition {
    * @returns true where there is work left that could go on at once.
    */
   advance(deadline: number, fresh: boolean): boolean {
-    return !this.exclusive.isTaken && this.exclusive.run(() => this.#advance(deadline, fresh));
+    return (
+      !this.program.exclusive.isTaken && this.program.exclusive.run(() => this.#advance(deadline, fresh))
+    );
   }
 
   #advance(deadline: number, fresh: boolean): boolean {
@@ -176,14 +175,15 @@ export class Transition {
 
   /** Looks at this instance before all others: it is at a safe point now, and may not be when its turn comes. */
   visit(instance: Instance): void {
-    if (this.state === 'committing' && this.#rule.switch === 'thread' && !this.exclusive.isTaken)
-      this.#line.passOne(instance, (i) => this.#commitOne(i, false));
+    const { exclusive } = this.program;
+    if (this.state === 'committing' && this.#rule.switch === 'thread' && !exclusive.isTaken)
+      exclusive.run(() => this.#line.passOne(instance, (i) => this.#commitOne(i, false)));
   }
 
   /** Turns it round; the instances that have switched switch back. One that is cancelled already stays so. */
   reverse(): void {
     this.#isToTurn = true;
-    if (!this.exclusive.isTaken) this.exclusive.run(() => this.#turn());
+    if (!this.program.exclusive.isTaken) this.program.exclusive.run(() => this.#turn());
   }
 
   #turn(): void {
@@ -280,7 +280,7 @@ export class Transition {
   #commitOne(instance: Instance, fresh: boolean): boolean {
     const activity = this.#activity(instance, fresh);
     if (activity !== undefined) return instance.waitFor(activity);
-    this.#commit(instance);
+    this.#commit([instance]);
     return true;
   }
 
@@ -297,7 +297,7 @@ export class Transition {
     const agreed = this.#coordination?.agree(own) ?? (own.length === 0 ? 'switch' : own);
     if (agreed === 'wait') return false;
     if (agreed === 'switch') {
-      for (const instance of all) this.#commit(instance);
+      this.#commit(all);
       this.#line.clear();
       return false;
     }
@@ -314,11 +314,14 @@ export class Transition {
     return this.#forced ? undefined : instance.activity(this.#change, this.#rule, fresh);
   }
 
-  #commit(instance: Instance): void {
-    instance.commit(this.#change.slots, this.#stacks.new, this.universe.to);
-    const { name } = this.program;
-    const at = instance.safePoint === undefined ? {} : { safePoint: instance.safePoint };
-    this.#emit({ type: 'migrated', program: name, instance: instance.id, universe: this.universe.to, ...at });
+  /** Tells of it when all have switched: who hears of one may call the others. */
+  #commit(instances: readonly Instance[]): void {
+    const { to: universe } = this.universe;
+    for (const instance of instances) instance.commit(this.#change.slots, this.#stacks.new, universe);
+    for (const { id, safePoint } of instances) {
+      const at = safePoint === undefined ? {} : { safePoint };
+      this.#emit({ type: 'migrated', program: this.program.name, instance: id, universe, ...at });
+    }
   }
 
   /** Passes over where the patch has no callbacks at all: ten thousand instances need not be looked at for nothing. */

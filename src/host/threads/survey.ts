@@ -70,7 +70,10 @@ export function overviewOf(transition: Transition, threads: Threads): Overview {
   const reasons = busy.map(
     (l) => `thread ${l.thread} has made no host call for ${(l.busyMs / 1000).toFixed(1)}s`,
   );
-  const reason = `${reasons.join(', ')}, and can only be switched at one`;
+  const help = busy.some((l) => l.attention === undefined)
+    ? ' (prepared with --attention: at its function calls, too)'
+    : '';
+  const reason = `${reasons.join(', ')}, and can only be switched at one${help}`;
   return { done, total, functions: [...functions], ...(busy.length > 0 ? { reason } : {}) };
 }
 

@@ -101,17 +101,19 @@ export class RemoteOperations implements Operations {
   async blocking(): Promise<readonly Blocking[]> {
     const busyMs = await this.#askWellBeing();
     const age = performance.now() - this.#mirroredAt;
-    const known = this.#mirror.blocking.map((b) => ({ ...b, blockedMs: b.blockedMs + age }));
-    if (known.length > 0 || busyMs === 0 || this.#firstWaiting === undefined) return known;
+    const busy = busyMs === 0 ? {} : { busyMs };
+    const known = this.#mirror.blocking.map((b) => ({ ...b, blockedMs: b.blockedMs + age, ...busy }));
+    const waiting = this.#firstWaiting;
+    if (known.length > 0 || busyMs === 0 || waiting === undefined) return known;
     const { name, instances } = this.#program;
     return instances.map(({ id }) => ({
       program: name,
       instance: id,
-      blockedMs: busyMs,
-      busyMs,
+      blockedMs: performance.now() - waiting.since,
       state: 'unseen',
       functions: [],
       stack: [],
+      ...busy,
     }));
   }
 

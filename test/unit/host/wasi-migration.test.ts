@@ -318,7 +318,7 @@ describe('a program that computes without a host call', () => {
     const stalled = app.operations.apply(patch, { timeoutMs: 400 });
     stalled.catch(() => {});
     expect(await app.operations.blocking()).toMatchObject([
-      { program: 'spinner', instance: 1, functions: [], stack: [] },
+      { program: 'spinner', instance: 1, functions: [], stack: [], busyMs: expect.any(Number) },
     ]);
     await expect(stalled).rejects.toMatchObject({
       code: 'WGRAFT_ERR_TRANSITION_STALLED',

@@ -108,6 +108,27 @@ describe('all at once', () => {
   });
 });
 
+describe('all at once, for whoever hears of it', () => {
+  // - a listener calls both instances as soon as it hears that one of them has switched, on the way there and back
+  test.each<ConsistencyModel>(['stop-machine', 'checkpoint'])('%s shows no two universes', async (model) => {
+    const app = await story(kernel, { env: { pause: () => {} } });
+    const two = await app.another();
+    const patch = await app.patch('p', 'answer', fixes.answer);
+    const heard: unknown[] = [];
+    app.patcher.subscribe((event) => {
+      if (event.type === 'migrated') heard.push([app.exports['answer'](), two.exports['answer']()]);
+    });
+    await app.patcher.apply(patch, { model });
+    await app.patcher.revert('p', { model });
+    expect(heard).toEqual([
+      [2, 2],
+      [2, 2],
+      [1, 1],
+      [1, 1],
+    ]);
+  });
+});
+
 describe('all at once, on the way back', () => {
   // - the first instance is inside $serve; a second one is born patched, and is inside the patch's $serve
   // - the patch is given up after five attempts, and then waits for the second one: it does not turn round again and again
@@ -195,6 +216,20 @@ describe('safe-point', () => {
     expect((await begin).complete).toBe(true);
     expect(app.exports['serve']()).toBe(20);
     expect(app.log()).toEqual([...begun, 'instance 1 -> universe 1 at idle', ...ended]);
+  });
+
+  // - the program never comes to a point: whoever waits is told that, and not that a function is in the way
+  test('stalls and expires with the reason', async () => {
+    const app = await story(looping, { env: { pause: () => {} } });
+    const patch = await app.patch('p', 'answer', fixes.answer);
+    const options = { model: 'safe-point', timeoutMs: 1 } as const;
+    await expect(app.patcher.apply(patch, options)).rejects.toThrow(
+      'transition stalled: the program has not come to a safe point (a call of wgraft_safe_point)',
+    );
+    await app.patcher.revert();
+    await expect(app.patcher.apply(patch, { model: 'safe-point', deadlineMs: 1 })).rejects.toThrow(
+      'patch "p" was taken back: after 0.0s the program has not come to a safe point (a call of wgraft_safe_point)',
+    );
   });
 
   test('a host that brings its own point calls the patcher itself', async () => {

@@ -147,3 +147,50 @@ describe('a reversal asked for in', () => {
     expect([switched(1) > 0, switched(2)]).toEqual([true, switched(1)]);
   });
 });
+
+describe('an operation begun in', () => {
+  // - the pre_patch of a newcomer puts a second patch on: it comes when the newcomer is there, on top of the first in all
+  test('a birth', async () => {
+    const { app, pause, patch } = await three();
+    await app.patcher.apply(patch);
+    const nine = await app.patch('nine', 'work', returning('work', 9));
+    let pauses = 0;
+    pause.act = () => {
+      pauses += 1;
+      if (pauses === 2) app.patcher.beginApply(nine); // 1 is malloc, for the patch's data
+      app.pump();
+    };
+    app.log();
+    const late = await app.another(pause.imports);
+    await expect.poll(() => app.states()).toEqual([-1, -1, -1, -1]);
+    expect([late.exports['work'](), app.exports['work']()]).toEqual([9, 9]);
+    expect(app.log().slice(0, 4)).toEqual([
+      'apply nine: initializing',
+      'instance 4 p: prePatch done',
+      'instance 4 p: postPatch done',
+      'instance 4 born',
+    ]);
+  });
+
+  // - the pre_unpatch of one that is released puts a second patch on: it leaves unpatched, and stays so
+  test('a release', async () => {
+    const { app, pause, patch } = await three();
+    const leaving = await app.another(pause.imports);
+    await app.patcher.apply(patch);
+    const nine = await app.patch('nine', 'work', returning('work', 9));
+    pause.act = () => {
+      pause.act = () => app.pump();
+      app.patcher.beginApply(nine);
+      app.pump();
+    };
+    app.log();
+    app.patcher.release(leaving.instance);
+    await expect.poll(() => app.states()).toEqual([-1, -1, -1]);
+    expect([leaving.exports['work'](), app.exports['work']()]).toEqual([1, 9]);
+    expect(app.log().filter((line) => line.includes('instance 4'))).toEqual([
+      'instance 4 p: preUnpatch done',
+      'instance 4 p: postUnpatch done',
+      'instance 4 gone',
+    ]);
+  });
+});

@@ -63,7 +63,9 @@ describe('a thread that stays in Wasm', () => {
       .poll(async () => (await app.group.status()).programs[0]?.busyMs ?? 0, soon)
       .toBeGreaterThan(0);
     const why = expect.stringMatching(
-      new RegExp(`^thread ${a.id} has made no host call for [0-9.]+s, and can only be switched at one$`),
+      new RegExp(
+        `^thread ${a.id} has made no host call for [0-9.]+s, and can only be switched at one \\(prepared with --attention: at its function calls, too\\)$`,
+      ),
     );
     await expect(app.group.apply(patch, { timeoutMs: 150 })).rejects.toMatchObject({
       code: 'WGRAFT_ERR_TRANSITION_STALLED',
