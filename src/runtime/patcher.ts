@@ -336,7 +336,7 @@ export class Patcher implements Operations {
 
   async force(options: TransitionOptions = {}): Promise<TransitionResult> {
     const transition = this.beginForce();
-    return this.wait(transition, transition.direction, options);
+    return this.wait(transition, transition.takesOff ? 'revert' : 'apply', options);
   }
 
   /**

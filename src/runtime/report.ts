@@ -36,7 +36,7 @@ export function describeProgram(program: Program, transition: Transition | undef
     })),
     transition: transition && {
       patch: transition.record.patch.manifest.name,
-      direction: transition.direction,
+      direction: transition.takesOff ? 'revert' : 'apply',
       model: transition.model,
       phase: phaseOf(transition),
       runningMs: performance.now() - transition.startedAt,

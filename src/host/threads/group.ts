@@ -104,7 +104,7 @@ export class ThreadGroup implements Operations {
   async force(options: TransitionOptions = {}): Promise<TransitionResult> {
     const transition = this.#patcher.beginForce();
     this.#tell({ type: 'force' });
-    return this.#patcher.wait(transition, transition.direction, options);
+    return this.#patcher.wait(transition, transition.takesOff ? 'revert' : 'apply', options);
   }
 
   async status(): Promise<Status> {

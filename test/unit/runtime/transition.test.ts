@@ -7,6 +7,7 @@ import { prepare } from '../../../src/prepare/index.ts';
 import { Patcher } from '../../../src/runtime/index.ts';
 import { type Story, story } from '../../support/story.ts';
 import { wat } from '../../support/wat.ts';
+import { watched } from '../../support/watched-patch.ts';
 
 const answer = `(module
   (import "env" "pause" (func $pause))
@@ -460,4 +461,18 @@ describe('a patch that cannot be staged', () => {
     await app.patcher.apply(await app.patch('plain', 'first', returning('first', 7)));
     expect([app, ...others].map((i) => i.exports['first']())).toEqual([7, 7, 7]);
   });
+});
+
+// - taken back while it is still being prepared: what is left to do takes it off, and status says so; the instance was never patched
+test('an apply that is cancelled is shown as a revert', async () => {
+  const { app, patch } = await watched();
+  const begun = app.patcher.beginApply(await patch('p', 2));
+  app.patcher.beginRevert('p');
+  expect(app.patcher.statusNow().programs[0]).toMatchObject({
+    transition: { patch: 'p', direction: 'revert', phase: 'finishing' },
+    patches: [{ name: 'p', state: 'reverting' }],
+    instances: [{ state: 0 }],
+  });
+  expect(await app.patcher.force()).toMatchObject({ direction: 'revert', complete: true });
+  expect([begun.state, app.patches()]).toEqual(['cancelled', []]);
 });
