@@ -50,7 +50,8 @@ function phaseOf({ state }: Transition): 'preparing' | 'committing' | 'finishing
 }
 
 export function describeBlocking(transition: Transition): Blocking[] {
-  return transition.blocking.flatMap(({ id, waiting }): Blocking[] => {
+  const inOrder = transition.blocking.sort((a, b) => a.id - b.id); // in line they stand as they were last looked at
+  return inOrder.flatMap(({ id, waiting }): Blocking[] => {
     if (waiting === undefined) return [];
     const blockedMs = performance.now() - waiting.since;
     return [{ program: transition.program.name, instance: id, blockedMs, ...waiting.activity }];
