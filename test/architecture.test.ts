@@ -25,7 +25,7 @@ const mayImport: Record<string, readonly string[]> = {
 /** Packages a room may use. A room that is not named uses none: what runs inside other people's programs stays free of them. */
 const packages: Record<string, readonly string[]> = {
   wasm: ['@webassemblyjs/wasm-parser'],
-  prepare: ['binaryen', 'env-paths', 'write-file-atomic'],
+  prepare: ['@jridgewell/sourcemap-codec', 'binaryen', 'env-paths', 'write-file-atomic'],
   build: ['binaryen', 'wabt', '@yowasp/clang'],
   control: ['vscode-jsonrpc', 'valibot'],
   cli: ['commander', 'cli-table3', 'yocto-spinner', 'ms', 'pretty-bytes', 'write-file-atomic'],
@@ -36,6 +36,7 @@ const lightEntries: readonly string[] = [
   'wasm/second-reader.ts',
   'wasm/engine.ts',
   'wasm/stand-in.ts',
+  'wasm/dwarf/index.ts',
   'control/socket-folder.ts',
 ];
 

@@ -97,6 +97,11 @@ function writeAttention(out: Writer, memory: number): void {
   out.u8(op.i32Const).s32(0).raw([0xfe, 0x10, 0x42]).u32(memory).u32(0);
 }
 
+/** How many functions are added. */
+export function addedCount({ redirects }: Places, slots: number): number {
+  return fixedFunctions + Math.ceil(slots / chunkSize) + redirects.size;
+}
+
 /** The bodies to append, with their types, in the order of `Places`. */
 export function addedFunctions(
   places: Places,

@@ -7,7 +7,7 @@ import { version } from '../version.ts';
 import { defaultFolder, dropEntry, entryFile, readEntry, trimFolder, writeEntry } from './cache-folder.ts';
 import { type PrepareOptions, prepare, prepareSync } from './prepare.ts';
 
-export interface CacheOptions extends PrepareOptions {
+export interface CacheOptions extends Omit<PrepareOptions, 'sourceMap'> {
   /** Default: the user's cache folder. */
   readonly folder?: string;
   /** How large the folder may grow, bytes. Default 1 GiB. */

@@ -15,16 +15,22 @@ import {
 import { chunkSize } from './additions.ts';
 import { branchHintSection, writeBranchHints } from './branch-hints.ts';
 import { writeBody } from './code-section.ts';
+import { isDebugSection } from './debug/index.ts';
 import { guardOf, type Job } from './job.ts';
 import type { PlannedFunction } from './plan.ts';
 import { addFeatures, addToProducers } from './provenance.ts';
 
-const stale = /^(reloc\..*|linking|\.debug_.*|sourceMappingURL|external_debug_info)$/;
+const stale = /^(reloc\..*|linking|sourceMappingURL|external_debug_info)$/;
 
-/** The new payload of a custom section; undefined where it is left out. */
-export function rewriteCustom(section: Section, job: Job): Uint8Array | undefined {
+/** The new payload of a custom section; undefined where it is left out. `debug`: those of the debug sections. */
+export function rewriteCustom(
+  section: Section,
+  job: Job,
+  debug: ReadonlyMap<string, Uint8Array>,
+): Uint8Array | undefined {
   const payload = job.m.bytes.subarray(section.payload, section.end);
   if (stale.test(section.name) || section.name === buildIdSection) return undefined;
+  if (isDebugSection(section.name)) return debug.get(section.name);
   if (section.name === 'name') return rewriteNames(payload, job);
   if (section.name.startsWith('metadata.code.')) {
     const moved = ifWellFormed(() => moveCodeMetadata(payload, job), undefined);

@@ -8,3 +8,4 @@ export {
   prepareCachedSync,
 } from './cache.ts';
 export { type Prepared, type PrepareOptions, type PrepareReport, prepare, prepareSync } from './prepare.ts';
+export type { SourceMapOption } from './source-map.ts';

@@ -26,7 +26,8 @@ import { describe } from './describe.ts';
 import { findFentry } from './fentry.ts';
 import { checkLimits, checkSize } from './limits.ts';
 import { makePlan, type Plan } from './plan.ts';
-import { splice } from './splice.ts';
+import { type MovedSourceMap, moveSourceMap, type SourceMapOption, sourceMapSection } from './source-map.ts';
+import { type Spliced, splice } from './splice.ts';
 
 export interface PrepareOptions {
   /** Which functions get a slot. Default: those that an fentry hook marks, `auto` where there is no hook. */
@@ -40,6 +41,8 @@ export interface PrepareOptions {
    * its function calls where it makes no host call; docs/threads.md says what that costs. Default false.
    */
   readonly attention?: boolean;
+  /** The module's source map, where it is a file beside it; one in the module itself needs no mention. Not with `binaryen`. */
+  readonly sourceMap?: SourceMapOption;
   /** Is told what happens now, and where that is known how much of it is done (0-1). */
   readonly onProgress?: PrepareProgress;
 }
@@ -57,6 +60,8 @@ export interface PrepareReport {
   readonly fentry: string | undefined;
   /** Custom sections left out because they would no longer be right. */
   readonly dropped: readonly string[];
+  /** Sections of debug information and source maps that were rewritten to stay right. */
+  readonly moved: readonly string[];
   readonly sizeBytes: { readonly before: number; readonly after: number };
   readonly elapsedMs: number;
   /** Build id of the prepared module, hex. */
@@ -66,6 +71,8 @@ export interface PrepareReport {
 export interface Prepared {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly report: PrepareReport;
+  /** The source map of the prepared module, where one was given: JSON. */
+  readonly sourceMap?: string;
 }
 
 /**
@@ -89,7 +96,12 @@ export async function prepare(input: Uint8Array, options: PrepareOptions = {}): 
   onProgress('hashing');
   const map = writeSlotMap(describe(m, plan, engine));
   onProgress('rewriting');
-  const { out, dropped } = await rewrite(m, plan, { engine, reserve: finishSize(map), onProgress });
+  const { out, dropped, moved, code } = await rewrite(m, plan, {
+    engine,
+    reserve: finishSize(map),
+    onProgress,
+  });
+  const sourceMap = code === undefined ? undefined : addSourceMap(m, { out, code }, options.sourceMap);
   checkSize(out.length + finishSize(map));
   const buildId = finish(out, map);
   const prepared = out.release();
@@ -102,12 +114,19 @@ export async function prepare(input: Uint8Array, options: PrepareOptions = {}): 
     policy: plan.policy,
     engine,
     fentry: plan.fentry?.name,
-    dropped: dropped.filter((name) => name !== buildIdSection),
+    dropped: dropped.filter(
+      (name) => name !== buildIdSection && (name !== sourceMapSection || sourceMap === undefined),
+    ),
+    moved: sourceMap === undefined ? moved : [...moved, sourceMapSection],
     sizeBytes: { before: bytes.length, after: prepared.length },
     elapsedMs: performance.now() - began,
     buildId,
   };
-  return { bytes: prepared, report };
+  return {
+    bytes: prepared,
+    report,
+    ...(sourceMap?.content === undefined ? {} : { sourceMap: sourceMap.content }),
+  };
 }
 
 /**
@@ -131,10 +150,22 @@ export function prepareSync(
   const plan = planFor(m, options);
   if (plan.slots === 0) return undefined;
   const map = writeSlotMap(describe(m, plan, 'splice'));
-  const { out } = splice(m, plan, { guards: true, reserve: finishSize(map) });
+  const { out, code } = splice(m, plan, { guards: true, reserve: finishSize(map) });
+  addSourceMap(m, { out, code }, undefined);
   checkSize(out.length + finishSize(map));
   finish(out, map);
   return { bytes: out.release(), slots: plan.slots };
+}
+
+/** Writes the section that says where the source map is, if there is one. @throws WGRAFT_ERR_OPTION_INVALID */
+function addSourceMap(
+  m: WasmModule,
+  { out, code }: Pick<Spliced, 'out' | 'code'>,
+  given: SourceMapOption | undefined,
+): MovedSourceMap | undefined {
+  const moved = moveSourceMap(m, given, code);
+  if (moved !== undefined) out.custom(sourceMapSection, moved.payload);
+  return moved;
 }
 
 /** @throws WGRAFT_ERR_FENTRY_UNUSABLE, WGRAFT_ERR_LIMIT_EXCEEDED, WGRAFT_ERR_OPTION_INVALID */
@@ -148,7 +179,7 @@ function planFor(m: WasmModule, { slots, fentry: name, attention = false, engine
 
 const engines: readonly unknown[] = ['auto', 'splice', 'binaryen'];
 
-function checkOptions(input: unknown, { slots, engine, fentry, attention }: PrepareOptions): void {
+function checkOptions(input: unknown, { slots, engine, fentry, attention, sourceMap }: PrepareOptions): void {
   const invalid = (option: string, reason: string): never => {
     throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', { option, reason });
   };
@@ -160,6 +191,10 @@ function checkOptions(input: unknown, { slots, engine, fentry, attention }: Prep
   if (fentry !== undefined && typeof fentry !== 'string') invalid('fentry', 'it must be a name');
   if (attention !== undefined && typeof attention !== 'boolean')
     invalid('attention', 'it must be true or false');
+  if (sourceMap === undefined) return;
+  if (typeof sourceMap?.content !== 'string' || typeof sourceMap.url !== 'string')
+    invalid('sourceMap', 'it must have a content and a url');
+  if (engine === 'binaryen') invalid('sourceMap', 'the binaryen engine moves code in ways that nobody knows');
 }
 
 /** Engines take no shared memory as a module's bytes, and another thread could change it underneath. */
@@ -203,10 +238,10 @@ async function rewrite(
   m: WasmModule,
   plan: Plan,
   { engine, reserve, onProgress }: RewriteOptions,
-): Promise<{ out: Writer; dropped: readonly string[] }> {
+): Promise<Pick<Spliced, 'out' | 'dropped' | 'moved'> & Partial<Pick<Spliced, 'code'>>> {
   if (engine === 'splice') return splice(m, plan, { guards: true, reserve });
   const { rewriteWithBinaryen } = await import('./binaryen-engine.ts');
-  return rewriteWithBinaryen(m, plan, onProgress);
+  return { ...(await rewriteWithBinaryen(m, plan, onProgress)), moved: [] };
 }
 
 /** The memory of the attention word comes last of the imported ones, and must not move others. */

@@ -28,8 +28,10 @@ import {
 import { branchHintSection } from './branch-hints.ts';
 import { copyCode, layOutCode, type Payload } from './code-section.ts';
 import { addedCustom, addedHints, rewriteCustom } from './custom-sections.ts';
+import { AddressMap, moveDebugInfo } from './debug/index.ts';
 import type { Job } from './job.ts';
 import type { Plan } from './plan.ts';
+import type { MovedCode } from './source-map.ts';
 
 export interface SpliceOptions {
   /** False: only the additions; the binaryen engine puts the guards in. */
@@ -44,6 +46,10 @@ export interface Spliced {
   readonly places: Places;
   /** Custom sections left out, because they could not be kept right. */
   readonly dropped: readonly string[];
+  /** Debug sections that are kept right. */
+  readonly moved: readonly string[];
+  /** Where the code went. */
+  readonly code: () => MovedCode;
 }
 
 /** Writes the prepared module, all but its slot map and build id. */
@@ -51,6 +57,13 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
   const places = findPlaces(m, plan);
   const job: Job = { m, plan, places, guards: options.guards };
   const changed = changedSections(job);
+  const code = changed.get(sectionIds.code);
+  let known: AddressMap | undefined;
+  const addresses = (): AddressMap => {
+    known ??= new AddressMap(job);
+    return known;
+  };
+  const debug = options.guards ? moveDebugInfo(m, addresses) : new Map<string, Uint8Array>();
   const pieces: (Uint8Array | Payload)[] = [m.bytes.subarray(0, 8)];
   const dropped: string[] = [];
   const emitBefore = (rank: number): void => {
@@ -64,7 +77,7 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
   };
   for (const section of m.sections) {
     if (section.id === sectionIds.custom) {
-      const payload = rewriteCustom(section, job);
+      const payload = rewriteCustom(section, job, debug);
       if (payload === undefined) dropped.push(section.name);
       else pieces.push(customHeader(section.name, payload.length), payload);
       continue;
@@ -76,7 +89,22 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
   }
   emitBefore(sectionOrder.length);
   for (const [name, payload] of addedCustom(job)) pieces.push(customHeader(name, payload.length), payload);
-  return { out: joined(pieces, options.reserve ?? 0), places, dropped };
+  return {
+    out: joined(pieces, options.reserve ?? 0),
+    places,
+    dropped,
+    moved: [...debug.keys()],
+    code: () => ({ addresses: addresses(), origin: startOf(code, pieces) }),
+  };
+}
+
+function startOf(piece: Payload | Uint8Array | undefined, pieces: readonly (Uint8Array | Payload)[]): number {
+  let at = 0;
+  for (const p of pieces) {
+    if (p === piece) break;
+    at += p.length;
+  }
+  return at;
 }
 
 /** One buffer that fits: a large module is copied once, and no more memory than it needs is asked for. */

@@ -31,13 +31,18 @@ export const dwarfdump: string | undefined = await findDwarfdump();
 
 /** What `llvm-dwarfdump --debug-info` prints of a module. */
 export async function dumpInfo(wasm: Uint8Array): Promise<DumpedEntry[]> {
+  return parse(await dump(wasm, '--debug-info'));
+}
+
+/** The text that llvm-dwarfdump prints of a module. */
+export async function dump(wasm: Uint8Array, ...flags: readonly string[]): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'wgraft-dwarf-'));
   try {
     const file = path.join(folder, 'module.wasm');
     await writeFile(file, withoutSymbols(wasm));
     const options = { maxBuffer: 256 * 1024 * 1024 };
-    const { stdout } = await run(dwarfdump ?? '', ['--debug-info', file], options);
-    return parse(stdout);
+    const { stdout } = await run(dwarfdump ?? '', [...flags, file], options);
+    return stdout.replaceAll(file, 'module.wasm');
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,15 +1,21 @@
 // The debug information of one build, read when it is asked for.
 
+import {
+  attribute,
+  DebugSections,
+  Entries,
+  type Entry,
+  readUnits,
+  rootOf,
+  tag,
+  type Unit,
+} from '../../wasm/dwarf/index.ts';
 import type { FuncIndex, WasmModule } from '../../wasm/index.ts';
 import { bodyPlaces } from './body-places.ts';
-import { attribute, tag } from './constants.ts';
-import { Entries, type Entry } from './entries.ts';
 import { Layouts, type StructLayout } from './layouts.ts';
 import { type FoundStruct, type Scan, scanUnits } from './scan.ts';
-import { DebugSections } from './sections.ts';
 import { type SourcePosition, Sources } from './sources.ts';
 import { Types } from './types.ts';
-import { readUnits, rootOf, type Unit } from './units.ts';
 
 /** Longer than any name in a source. */
 const longestName = 0x10000;

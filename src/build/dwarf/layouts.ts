@@ -1,8 +1,8 @@
 // How structs, unions and classes lie in memory. Members of a nameless struct inside are members of the outer one, as the
 // program's source sees them: `u.x` where the inner one is a member `u`, plain `x` where it has no name either.
 
-import { attribute, form, tag } from './constants.ts';
-import type { Entries, Entry } from './entries.ts';
+import type { Entries, Entry } from '../../wasm/dwarf/index.ts';
+import { attribute, form, tag } from '../../wasm/dwarf/index.ts';
 import type { Types } from './types.ts';
 
 export interface StructLayout {

@@ -1,8 +1,7 @@
 // One pass over `.debug_info`: where the structs stand, where the functions, and what typedefs call structs without a name.
 
-import { attribute, tag } from './constants.ts';
-import type { Entries, Entry } from './entries.ts';
-import type { Unit } from './units.ts';
+import type { Entries, Entry, Unit } from '../../wasm/dwarf/index.ts';
+import { attribute, tag } from '../../wasm/dwarf/index.ts';
 
 export interface FoundStruct {
   readonly entry: Entry;

@@ -1,14 +1,19 @@
 // Where functions were written: what DW_TAG_subprogram says of their declaration; where it says nothing, as in builds with
 // line tables only, the first line that the code of the function comes from.
 
+import type { DebugSections, Entries, Entry } from '../../wasm/dwarf/index.ts';
+import {
+  attribute,
+  filePath,
+  type LineHeader,
+  readLineHeader,
+  rootOf,
+  runLines,
+  type Unit,
+  unitAt,
+} from '../../wasm/dwarf/index.ts';
 import { type BodyPlaces, bodyAt } from './body-places.ts';
-import { attribute } from './constants.ts';
-import type { Entries, Entry } from './entries.ts';
-import { filePath, type LineHeader, readLineHeader } from './line-header.ts';
-import { runLines } from './line-program.ts';
 import type { Scan } from './scan.ts';
-import type { DebugSections } from './sections.ts';
-import { rootOf, type Unit, unitAt } from './units.ts';
 
 /** A place in the source; the file as the compiler was given it. */
 export interface SourcePosition {

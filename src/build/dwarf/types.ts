@@ -1,9 +1,8 @@
 // Types: how large they are, what a person calls them, and how their values are represented in memory.
 
-import { attribute, tag } from './constants.ts';
-import type { Entries, Entry } from './entries.ts';
+import type { Entries, Entry } from '../../wasm/dwarf/index.ts';
+import { attribute, tag, type Unit, unitAt } from '../../wasm/dwarf/index.ts';
 import { isStruct } from './scan.ts';
-import { type Unit, unitAt } from './units.ts';
 
 export interface TypeFacts {
   /** Bytes; undefined where the debug information does not say. */

@@ -2,14 +2,19 @@
 // against their section, and everything that is not one pass over the bytes is paid for from a budget, so that hostile
 // references cannot make the reader go over the same bytes for ever.
 
-import { findCustom, Reader, type WasmModule } from '../../wasm/index.ts';
+import { findCustom, Reader, type WasmModule } from '../index.ts';
 
 export type DebugSectionName =
   | '.debug_abbrev'
   | '.debug_addr'
+  | '.debug_aranges'
   | '.debug_info'
   | '.debug_line'
   | '.debug_line_str'
+  | '.debug_loc'
+  | '.debug_loclists'
+  | '.debug_ranges'
+  | '.debug_rnglists'
   | '.debug_str'
   | '.debug_str_offsets';
 

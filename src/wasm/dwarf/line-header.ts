@@ -4,17 +4,15 @@
 //             lineBase:s8 lineRange:u8 opcodeBase:u8 lengths:u8*(opcodeBase-1) files; then the program, up to length
 //   Version 5 has the address part and describes its files by forms; maxOps is there from version 4.
 
-import type { Reader } from '../../wasm/index.ts';
+import type { Reader } from '../index.ts';
 import { form } from './constants.ts';
 import { isTextIndex, readValue } from './forms.ts';
 import type { DebugSections } from './sections.ts';
 import type { Unit } from './units.ts';
 
-export interface LineHeader {
+/** What a line program starts with, and where it stands. */
+export interface LineProgram {
   readonly version: number;
-  readonly files: readonly LineFile[];
-  readonly directories: readonly string[];
-  /** The program: what it starts with, and where it stands. */
   readonly minLength: number;
   readonly lineBase: number;
   readonly lineRange: number;
@@ -22,6 +20,11 @@ export interface LineHeader {
   readonly addressSize: number;
   readonly program: number;
   readonly end: number;
+}
+
+export interface LineHeader extends LineProgram {
+  readonly files: readonly LineFile[];
+  readonly directories: readonly string[];
 }
 
 interface LineFile {
@@ -32,12 +35,21 @@ interface LineFile {
 /** Reads the header at that offset. */
 export function readLineHeader(s: DebugSections, offset: number, unit: Unit): LineHeader {
   const r = s.reader('.debug_line', offset);
+  const start = r.at;
+  const program = readLineProgram(s, r, unit.addressSize);
+  const names = program.version === 5 ? formedNames(s, r, unit) : plainNames(s, r);
+  s.charge(r, r.at - start);
+  return { ...program, ...names };
+}
+
+/** Reads the header at the reader's place up to its names. `addressSize` is that of the unit, for versions that do not say. */
+export function readLineProgram(s: DebugSections, r: Reader, addressSize: number): LineProgram {
   const length = s.fixed(r, 4);
   if (length > r.left) r.fail('a line table is longer than its section');
   const end = r.at + length;
   const version = s.fixed(r, 2);
   if (version < 2 || version > 5) r.fail(`line tables of DWARF version ${version} are not read`);
-  const addressSize = version === 5 ? s.fixed(r, 1) : unit.addressSize;
+  const ownSize = version === 5 ? s.fixed(r, 1) : addressSize;
   if (version === 5) r.skip(1);
   const headerLength = s.fixed(r, 4);
   const program = r.at + headerLength;
@@ -48,9 +60,7 @@ export function readLineHeader(s: DebugSections, offset: number, unit: Unit): Li
   const lineRange = r.u8();
   const opcodes = r.u8();
   const operands = Array.from({ length: Math.max(0, opcodes - 1) }, () => r.u8());
-  const names = version === 5 ? formedNames(s, r, unit) : plainNames(s, r);
-  s.charge(r, r.at - program + headerLength);
-  return { version, ...names, minLength, lineBase, lineRange, operands, addressSize, program, end };
+  return { version, minLength, lineBase, lineRange, operands, addressSize: ownSize, program, end };
 }
 
 type Names = Pick<LineHeader, 'files' | 'directories'>;

@@ -1,6 +1,6 @@
 // Values of attributes: how each form is encoded. A value stays raw until it is asked for: a number, and where it stands.
 
-import type { Reader } from '../../wasm/index.ts';
+import type { Reader } from '../index.ts';
 import { form } from './constants.ts';
 import type { DebugSections } from './sections.ts';
 

@@ -1,6 +1,6 @@
 // Line programs of `.debug_line`: which line each piece of code comes from.
 
-import { Reader } from '../../wasm/index.ts';
+import { Reader } from '../index.ts';
 import type { LineHeader } from './line-header.ts';
 import type { DebugSections } from './sections.ts';
 
@@ -11,7 +11,7 @@ export interface LineRow {
 }
 
 /** The standard opcodes (DWARF 5, 6.2.5.2) that matter here; of the others the operands are passed over. */
-const opcode = {
+export const lineOpcode = {
   copy: 1,
   advancePc: 2,
   advanceLine: 3,
@@ -19,7 +19,7 @@ const opcode = {
   constAddPc: 8,
   fixedAdvancePc: 9,
 } as const;
-const extended = { endSequence: 1, setAddress: 2 } as const;
+export const extendedLineOpcode = { endSequence: 1, setAddress: 2 } as const;
 
 /** Runs a line program; `visit` gets each row, in one object that is used again. */
 export function runLines(
@@ -42,12 +42,12 @@ export function runLines(
       row.line += lineBase + ((code - firstSpecial) % lineRange);
       visit(row);
     } else if (code === 0) runExtended(s, r, row);
-    else if (code === opcode.copy) visit(row);
-    else if (code === opcode.advancePc) row.address += minLength * r.u32();
-    else if (code === opcode.advanceLine) row.line += r.s32();
-    else if (code === opcode.setFile) row.file = r.u32();
-    else if (code === opcode.constAddPc) special(255 - firstSpecial);
-    else if (code === opcode.fixedAdvancePc) row.address += s.fixed(r, 2);
+    else if (code === lineOpcode.copy) visit(row);
+    else if (code === lineOpcode.advancePc) row.address += minLength * r.u32();
+    else if (code === lineOpcode.advanceLine) row.line += r.s32();
+    else if (code === lineOpcode.setFile) row.file = r.u32();
+    else if (code === lineOpcode.constAddPc) special(255 - firstSpecial);
+    else if (code === lineOpcode.fixedAdvancePc) row.address += s.fixed(r, 2);
     else for (let i = operands[code - 1] ?? 0; i > 0; i -= 1) r.skip64(false);
   }
 }
@@ -56,8 +56,8 @@ function runExtended(s: DebugSections, r: Reader, row: LineRow): void {
   const length = r.count('bytes of an extended opcode');
   const end = r.at + length;
   const code = length === 0 ? 0 : r.u8();
-  if (code === extended.setAddress) row.address = length === 9 ? s.fixed64(r) : s.fixed(r, 4);
-  if (code === extended.endSequence) Object.assign(row, { address: 0, file: 1, line: 1 });
+  if (code === extendedLineOpcode.setAddress) row.address = length === 9 ? s.fixed64(r) : s.fixed(r, 4);
+  if (code === extendedLineOpcode.endSequence) Object.assign(row, { address: 0, file: 1, line: 1 });
   if (r.at > end) r.fail('an extended opcode that is longer than it says');
   r.at = end;
 }

@@ -4,7 +4,7 @@
 //                                  [abbreviations:u32 address:u8]                  versions 2 to 4
 //           entry*                                                                 the first one describes the unit
 
-import type { Reader } from '../../wasm/index.ts';
+import type { Reader } from '../index.ts';
 import { type Abbreviations, readAbbreviations } from './abbreviations.ts';
 import { attribute } from './constants.ts';
 import { Entries, type Entry } from './entries.ts';

@@ -2,7 +2,7 @@
 //
 //   table := (code tag children:u8 (attribute form [implicit:s64])* 0 0)* 0      all numbers LEB128
 
-import type { Reader } from '../../wasm/index.ts';
+import type { Reader } from '../index.ts';
 import { form } from './constants.ts';
 import { fixedSize } from './forms.ts';
 import type { DebugSections } from './sections.ts';

@@ -1,7 +1,7 @@
 // Entries of `.debug_info`: what a compiler says of one function, type or member. An entry is known by its offset in the
 // file; units.ts says which unit it stands in.
 
-import { Reader } from '../../wasm/index.ts';
+import { Reader } from '../index.ts';
 import type { Abbreviation } from './abbreviations.ts';
 import { form } from './constants.ts';
 import { isAddressIndex, isTextIndex, isUnitReference, readValue, skipValue, type Value } from './forms.ts';

@@ -31,7 +31,9 @@ export const attribute = {
   bitSize: 0x0d,
   stmtList: 0x10,
   lowPc: 0x11,
+  highPc: 0x12,
   compDir: 0x1b,
+  constValue: 0x1c,
   upperBound: 0x2f,
   abstractOrigin: 0x31,
   count: 0x37,
@@ -41,11 +43,17 @@ export const attribute = {
   declaration: 0x3c,
   encoding: 0x3e,
   external: 0x3f,
+  macroInfo: 0x43,
   specification: 0x47,
   type: 0x49,
+  entryPc: 0x52,
+  ranges: 0x55,
   dataBitOffset: 0x6b,
   strOffsetsBase: 0x72,
   addrBase: 0x73,
+  rnglistsBase: 0x74,
+  macros: 0x79,
+  loclistsBase: 0x8c,
 } as const;
 
 export const form = {

@@ -1,0 +1,93 @@
+// Where code goes when a module is prepared. Addresses count from the start of the code section's payload, as those of DWARF
+// do. Between two places where something is put in or taken out, everything moves by one distance: the map is the list of
+// those places, in order.
+
+import { Reader, sectionIds, skipLocals, u32Size, Writer } from '../../wasm/index.ts';
+import { addedCount } from '../additions.ts';
+import { writeBody } from '../code-section.ts';
+import { guardOf, type Job } from '../job.ts';
+import type { PlannedFunction } from '../plan.ts';
+
+export class AddressMap {
+  /** Where the code section's payload starts in the kernel's file. */
+  readonly origin: number;
+  readonly #from: number[] = [];
+  readonly #to: number[] = [];
+  readonly #guard = new Writer(64);
+
+  constructor(job: Job) {
+    const { m, plan, places } = job;
+    this.origin = m.sections.find((s) => s.id === sectionIds.code)?.payload ?? 0;
+    let at = u32Size(plan.functions.length + addedCount(places, plan.slots));
+    let sizeAt = firstSize(m.bytes, this.origin);
+    for (const f of plan.functions) {
+      this.#add(sizeAt, at);
+      at = this.#addBody(job, f, at);
+      sizeAt = f.body.end;
+    }
+    if (plan.functions.length > 0) this.#add(sizeAt, at);
+  }
+
+  /** The address in the prepared module. What is no address of code, as those of functions that the linker left out, stays. */
+  of(address: number): number {
+    const i = this.#before(address);
+    const [from, to] = [this.#from[i], this.#to[i]];
+    return from === undefined || to === undefined || !this.holds(address) ? address : address - from + to;
+  }
+
+  /** Is it in a function, or right behind the last one? */
+  holds(address: number): boolean {
+    return address >= (this.#from[0] ?? Number.POSITIVE_INFINITY) && address <= (this.#from.at(-1) ?? -1);
+  }
+
+  /** The size in the prepared module of a piece of code. */
+  size(address: number, size: number): number {
+    return this.holds(address) ? this.of(address + size) - this.of(address) : size;
+  }
+
+  #add(offset: number, to: number): void {
+    this.#from.push(offset - this.origin);
+    this.#to.push(to);
+  }
+
+  /** From `at`, where its size goes; returns where it ends. */
+  #addBody(job: Job, f: PlannedFunction, at: number): number {
+    const { start, end } = f.body;
+    const moves: [from: number, to: number][] = [];
+    let size: number;
+    if (job.plan.fentry === undefined) {
+      const code = skipLocals(job.m.bytes, f.body);
+      const guard = guardOf(job, f, this.#guard.reset()).length;
+      moves.push([code, code - start + guard]);
+      size = end - start + guard;
+    } else {
+      let shift = Number.NaN;
+      size = writeBody(job, f, new Writer(end - start + 64), (from, to) => {
+        if (to - from !== shift) moves.push([from, to]);
+        shift = to - from;
+      }).length;
+    }
+    const body = at + u32Size(size);
+    this.#add(start, body);
+    for (const [from, to] of moves) this.#add(from, body + to);
+    return body + size;
+  }
+
+  /** The last place at or before the address. */
+  #before(address: number): number {
+    let low = 0;
+    for (let high = this.#from.length; low < high; ) {
+      const middle = (low + high) >>> 1;
+      if ((this.#from[middle] ?? 0) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}
+
+/** Where the size of the first body stands: behind their number. */
+function firstSize(bytes: Uint8Array, origin: number): number {
+  const r = new Reader(bytes, origin);
+  r.skip64(false);
+  return r.at;
+}
