@@ -1,6 +1,8 @@
 // wgraft prepare: a kernel in, a prepared module out.
 
+import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
+import { WgraftError } from '../../errors.ts';
 import type { Prepared, PrepareOptions, PrepareReport } from '../../prepare/index.ts';
 import { readInput, writeOutput } from '../files.ts';
 import { longWait } from '../long-wait.ts';
@@ -14,6 +16,7 @@ interface PrepareCommandOptions extends OutputOptions {
   fentry?: string;
   engine: 'auto' | 'splice' | 'binaryen';
   attention?: boolean;
+  sourceMap?: string;
 }
 
 /** From this size on it takes long enough to be worth a line. */
@@ -39,6 +42,10 @@ export function addPrepare(program: Command, output: Output): void {
         .choices(['auto', 'splice', 'binaryen'])
         .default('auto'),
     )
+    .option(
+      '--source-map <file>',
+      "the module's source map, if it is a file; the new one stands beside the output, as OUTPUT.map",
+    )
     .action((file: string, options: PrepareCommandOptions) => prepare(output, file, options));
   describe(command, {
     summary: 'give the functions of a module slots',
@@ -46,6 +53,7 @@ export function addPrepare(program: Command, output: Output): void {
       'wgraft prepare app.wasm -o app.slots.wasm',
       'wgraft prepare app.wasm -o app.slots.wasm --slots all',
       'wgraft prepare kernel.wasm -o kernel.slots.wasm --fentry my_hook',
+      'wgraft prepare app.wasm -o app.slots.wasm --source-map app.wasm.map',
     ],
     notes: [
       'Policies: all functions; auto, all but small leaf functions and, in a large program, small functions that only it calls; entry, only those that are exported or whose address is taken. Default: the functions that an fentry hook marks, auto where there is no hook.',
@@ -66,11 +74,29 @@ async function prepare(output: Output, file: string, options: PrepareCommandOpti
   // The module and a document cannot share stdout.
   if (toStdout) output.documentsToStderr();
   const bytes = await readInput(file);
-  const { bytes: prepared, report } = await rewrite(output, file, bytes, prepareOptions(options));
+  const given = { ...prepareOptions(options), ...(await sourceMapOption(options)) };
+  const { bytes: prepared, report, sourceMap } = await rewrite(output, file, bytes, given);
+  if (sourceMap !== undefined) await writeOutput(mapFile(options), Buffer.from(sourceMap));
   await writeOutput(options.output, prepared);
   const text = output.json ? '' : await showReport(output, options.output, report);
   if (toStdout && !output.json) return output.note(text.trimEnd());
   output.result({ file: options.output, ...report }, () => text);
+}
+
+function mapFile({ output }: PrepareCommandOptions): string {
+  return `${output}.map`;
+}
+
+/** The source map, and where the prepared module will say that it is: a URL relative to its own. */
+async function sourceMapOption(options: PrepareCommandOptions): Promise<Pick<PrepareOptions, 'sourceMap'>> {
+  if (options.sourceMap === undefined) return {};
+  if (options.output === '-')
+    throw new WgraftError('WGRAFT_ERR_OPTION_INVALID', {
+      option: '--source-map',
+      reason: 'with -o - there is no file that the new map could stand beside',
+    });
+  const content = Buffer.from(await readInput(options.sourceMap)).toString();
+  return { sourceMap: { content, url: encodeURIComponent(basename(mapFile(options))) } };
 }
 
 /** Prepares, with something to look at where it takes long. */
@@ -118,6 +144,9 @@ async function showReport(output: Output, file: string, report: PrepareReport): 
     `${await size(before)} -> ${await size(after)} (${growth < 0 ? '' : '+'}${growth.toFixed(1)}%) in ${showTime(report.elapsedMs)}, build id ${report.buildId.slice(0, 12)}`,
   ];
   if (left.length > 0) lines.push(output.style('detail', `without a slot: ${left.join(', ')}`));
+  if (report.moved.length > 0) {
+    lines.push(output.style('detail', `moved along with the code: ${report.moved.join(', ')}`));
+  }
   if (report.dropped.length > 0) {
     lines.push(output.style('detail', `left out, no longer right: ${report.dropped.join(', ')}`));
   }
