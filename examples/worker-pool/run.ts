@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { expect, wgraft } from '../wgraft.ts';
+import { expect, reachable, wgraft } from '../wgraft.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'wgraft-pool-'));
@@ -37,6 +37,7 @@ const ask = async (): Promise<number[]> => {
 };
 try {
   console.log(await next());
+  await reachable(folder, 'pool');
   const [first = 0] = await ask();
   expect('both count bytes', await ask(), [2 * first, 2 * first]);
   await wgraft(folder, 'apply', 'in-kibibytes.wgp', 'pool');

@@ -1,7 +1,7 @@
 // Packages as npm has them, in programs that know nothing of wgraft: each is started with the hook, given state, patched
 // through the command line, and reverted. docs/embedding.md says what does not work, and why.
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { transpileBytes } from '@bytecodealliance/jco-transpile';
@@ -30,6 +30,8 @@ async function startApp(box: Sandbox, name: string, ...args: readonly string[]):
   // The environment reaches child processes, too.
   const running = box.node([serve, name, ...args], { NODE_OPTIONS: `--import ${hook}` });
   await running.says('ready\n');
+  const sockets = (): Promise<string[]> => readdir(box.sockets).catch(() => []);
+  await expect.poll(sockets, { timeout: 20_000 }).toHaveLength(1);
   const ask = async (line: string): Promise<unknown> => {
     const before = running.output.stdout.length;
     running.write(`${line}\n`);
