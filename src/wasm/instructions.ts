@@ -69,7 +69,7 @@ export interface Instruction {
 export function walk(r: Reader, visit: (i: Instruction) => void): void {
   const i: Instruction = { opcode: 0, at: 0, immediate: 0, index: -1, next: r.at };
   while (!r.done) {
-    read(r, i);
+    readInstruction(r, i);
     visit(i);
   }
 }
@@ -78,14 +78,15 @@ export function walk(r: Reader, visit: (i: Instruction) => void): void {
 export function walkConstant(r: Reader, visit: (i: Instruction) => void = () => {}): void {
   const i: Instruction = { opcode: 0, at: 0, immediate: 0, index: -1, next: r.at };
   do {
-    read(r, i);
+    readInstruction(r, i);
     if (i.opcode === op.block || i.opcode === op.loop || i.opcode === op.if)
       r.fail('not a constant expression', i.at);
     visit(i);
   } while (i.opcode !== op.end);
 }
 
-function read(r: Reader, i: Instruction): void {
+/** Reads the instruction at the reader's place into `i`. */
+export function readInstruction(r: Reader, i: Instruction): void {
   i.at = r.at;
   i.index = -1;
   const byte = r.u8();
