@@ -1,12 +1,10 @@
 // The package's `.` entry: what a host embeds. No dependency is loaded by importing it; `listen` loads the control room.
 
 import type { ControlServer, ListenOptions } from './control/index.ts';
-import { defaultPatcher } from './host/index.ts';
-import type { Operations } from './runtime/index.ts';
+import { defaultPatcher, type Operations } from './runtime/index.ts';
 
 export { type ErrorCode, type ErrorJson, errorCodes, WgraftError } from './errors.ts';
 export {
-  defaultPatcher,
   type Instantiated,
   type InstantiateOptions,
   type Invitation,

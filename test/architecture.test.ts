@@ -37,7 +37,9 @@ const lightEntries: readonly string[] = [
   'wasm/engine.ts',
   'wasm/stand-in.ts',
   'wasm/dwarf/index.ts',
+  'control/server.ts',
   'control/socket-folder.ts',
+  'prepare/cache.ts',
 ];
 
 interface Import {
@@ -52,7 +54,8 @@ const imports = files.flatMap((from): Import[] => {
   const text = readFileSync(join(src, from), 'utf8');
   const statements = [...text.matchAll(/^(?:import|export)\s(type\s)?[^;]*?from '([^']+)'/gm)];
   const bare = [...text.matchAll(/^import '([^']+)'/gm)];
-  const calls = [...text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)];
+  const calls = [...text.matchAll(/(?<!typeof )\bimport\(\s*'([^']+)'\s*\)/g)];
+  const required = [...text.matchAll(/import\.meta\.url, '(\.[^']+)'\)/g)];
   const one = (specifier: string, eager: boolean): Import => ({
     from,
     to: specifier.startsWith('.') ? relative(src, resolve(src, dirname(from), specifier)) : specifier,
@@ -62,6 +65,7 @@ const imports = files.flatMap((from): Import[] => {
     ...statements.map((s) => one(s[2] ?? '', s[1] === undefined)),
     ...bare.map((b) => one(b[1] ?? '', true)),
     ...calls.map((c) => one(c[1] ?? '', false)),
+    ...required.map((r) => one(`${r[1]}.ts`, false)),
   ];
 });
 
@@ -85,7 +89,7 @@ describe('the rooms', () => {
     const wrong = imports.filter(({ from, to }) => {
       const [here, there] = [roomOf(from), roomOf(to)];
       if (!isLocal(to) || here === undefined || here === there) return false;
-      if (there === undefined) return to !== 'errors.ts' && to !== 'version.ts';
+      if (there === undefined) return !['errors.ts', 'require-now.ts', 'version.ts'].includes(to);
       const entry = to === `${there}/index.ts` || lightEntries.includes(to);
       return !mayImport[here]?.includes(there) || !entry;
     });

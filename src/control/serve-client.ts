@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { ResponseError } from 'vscode-jsonrpc/node';
 import { WgraftError } from '../errors.ts';
 import type { Operations, PatcherEvent } from '../runtime/index.ts';
+import { version } from '../version.ts';
 import { type Channel, openChannel } from './channel.ts';
 import {
   applicationError,
@@ -22,11 +23,11 @@ const backlogLimitBytes = 16 * 1024 * 1024;
 
 type Handler = (given: unknown) => unknown;
 
-/** Answers a client's requests until it goes away. */
-export function serveClient(socket: Socket, operations: Operations, hello: Hello): void {
+/** Answers a client's requests until it goes away. `name` is what the process is called. */
+export function serveClient(socket: Socket, operations: Operations, name: string): void {
   const channel = openChannel(socket);
   const subscription = new Subscription(channel, socket, operations);
-  const handlers = makeHandlers(operations, subscription, hello);
+  const handlers = makeHandlers(operations, subscription, describeProcess(name));
   let greeted = false;
   channel.connection.onRequest(async (method: string, given: unknown) => {
     try {
@@ -44,6 +45,11 @@ export function serveClient(socket: Socket, operations: Operations, hello: Hello
   });
   channel.connection.listen();
   channel.closed.then(() => subscription.stop());
+}
+
+function describeProcess(name: string): Hello {
+  const started = new Date(Date.now() - process.uptime() * 1000).toISOString();
+  return { protocol, name, pid: process.pid, wgraft: version, node: process.version, started };
 }
 
 function makeHandlers(

@@ -6,10 +6,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { reasonOf, WgraftError } from '../errors.ts';
 import type { Operations } from '../runtime/index.ts';
-import { version } from '../version.ts';
 import { isStale } from './discover.ts';
-import { type Hello, protocol } from './protocol.ts';
-import { serveClient } from './serve-client.ts';
 import { defaultFolder, openFolder, socketPath } from './socket-folder.ts';
 
 export interface ListenOptions {
@@ -34,17 +31,28 @@ const maxClients = 64;
  * Opens the control socket of this process. It does not keep the process alive.
  * @throws WGRAFT_ERR_CONTROL_NAME, WGRAFT_ERR_CONTROL_PATH, WGRAFT_ERR_CONTROL_FOLDER, WGRAFT_ERR_CONTROL_LISTEN
  */
-export async function listen(operations: Operations, options: ListenOptions): Promise<ControlServer> {
+export function listen(operations: Operations, options: ListenOptions): Promise<ControlServer> {
+  return listenWith(() => operations, options);
+}
+
+/**
+ * As `listen`, with operations that are made when somebody calls. Until then, what clients need is not loaded.
+ * @throws what `listen` throws
+ */
+export async function listenWith(
+  operations: () => Operations | Promise<Operations>,
+  options: ListenOptions,
+): Promise<ControlServer> {
   const { name, folder = defaultFolder() } = options;
   const path = socketPath(folder, name, process.pid);
   await openFolder(folder);
-  const hello = describeProcess(name);
   const clients = new Set<Socket>();
   const server = createServer((socket) => {
     clients.add(socket);
     socket.once('close', () => clients.delete(socket));
     socket.unref();
-    serveClient(socket, operations, hello);
+    socket.on('error', () => {}); // its end is all that matters, and comes as `close`
+    void serve(socket, name, operations);
   });
   server.maxConnections = maxClients;
   await bind(server, path);
@@ -53,9 +61,18 @@ export async function listen(operations: Operations, options: ListenOptions): Pr
   return control(server, clients, { name, path });
 }
 
-function describeProcess(name: string): Hello {
-  const started = new Date(Date.now() - process.uptime() * 1000).toISOString();
-  return { protocol, name, pid: process.pid, wgraft: version, node: process.version, started };
+/** What the client sends meanwhile waits in the socket. */
+async function serve(
+  socket: Socket,
+  name: string,
+  operations: () => Operations | Promise<Operations>,
+): Promise<void> {
+  try {
+    const [{ serveClient }, offered] = await Promise.all([import('./serve-client.ts'), operations()]);
+    serveClient(socket, offered, name);
+  } catch {
+    socket.destroy();
+  }
 }
 
 async function bind(server: Server, path: string): Promise<void> {

@@ -1,6 +1,6 @@
 // Where instances come from.
 
-export { defaultPatcher, type Instantiated, type InstantiateOptions, instantiate } from './instantiate.ts';
+export { type Instantiated, type InstantiateOptions, instantiate } from './instantiate.ts';
 export {
   type Invitation,
   joinGroup,

@@ -1,7 +1,7 @@
 // Drop-in `WebAssembly.instantiate`: same arguments, same shape of result, and the instance can be patched from then on.
 
 import { WgraftError } from '../errors.ts';
-import { type InstanceHandle, Patcher } from '../runtime/index.ts';
+import { defaultPatcher, type InstanceHandle, type Patcher } from '../runtime/index.ts';
 import { engine } from '../wasm/index.ts';
 import { Attention, wantsAttention } from './attention.ts';
 import { withSafePoints } from './safe-point.ts';
@@ -18,9 +18,6 @@ export interface InstantiateOptions extends WebAssembly.WebAssemblyCompileOption
 export interface Instantiated extends WebAssembly.WebAssemblyInstantiatedSource {
   readonly wgraft: InstanceHandle;
 }
-
-/** The patcher that `instantiate` uses where no other is given. */
-export const defaultPatcher: Patcher = new Patcher();
 
 /**
  * Instantiates a prepared module, given as bytes or compiled, with all patches that its program has.

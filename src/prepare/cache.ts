@@ -1,11 +1,13 @@
 // Prepared modules kept on disk, so that a program is prepared once and not at every start. Keyed by everything that the
-// result depends on; an entry that is damaged is made again; a folder that cannot be written to is no error.
+// result depends on; an entry that is damaged is made again; a folder that cannot be written to is no error. What prepares is
+// only loaded where something has to be prepared.
 
 import { createHash } from 'node:crypto';
 import { reasonOf } from '../errors.ts';
+import { requireNow } from '../require-now.ts';
 import { version } from '../version.ts';
 import { defaultFolder, dropEntry, entryFile, readEntry, trimFolder, writeEntry } from './cache-folder.ts';
-import { type PrepareOptions, prepare, prepareSync } from './prepare.ts';
+import type { PrepareOptions } from './prepare.ts';
 
 export interface CacheOptions extends Omit<PrepareOptions, 'sourceMap'> {
   /** Default: the user's cache folder. */
@@ -29,7 +31,10 @@ const defaultLimitBytes = 1024 ** 3;
 /** As `prepare`, with the result taken from the cache where it is there. @throws what `prepare` throws */
 export async function prepareCached(bytes: Uint8Array, options: CacheOptions = {}): Promise<CachedModule> {
   const file = fileFor(bytes, options);
-  return found(file) ?? kept(file, (await prepare(bytes, options)).bytes, options);
+  const known = found(file);
+  if (known !== undefined) return known;
+  const { prepare } = await import('./prepare.ts');
+  return kept(file, (await prepare(bytes, options)).bytes, options);
 }
 
 /**
@@ -43,8 +48,15 @@ export function prepareCachedSync(
   const file = fileFor(bytes, options);
   const known = found(file);
   if (known !== undefined) return known;
-  const prepared = prepareSync(bytes, options);
-  return prepared === undefined ? undefined : kept(file, prepared.bytes, options);
+  const prepared = prepareUncached(bytes, options);
+  return prepared && kept(file, prepared.bytes, options);
+}
+
+/** `prepareSync`, loaded when it is called. @throws what `prepareSync` throws */
+export function prepareUncached(
+  ...args: Parameters<typeof import('./prepare.ts').prepareSync>
+): ReturnType<typeof import('./prepare.ts').prepareSync> {
+  return requireNow<typeof import('./prepare.ts')>(import.meta.url, './prepare').prepareSync(...args);
 }
 
 /** Forgets a prepared module that the engine did not take. */

@@ -2,16 +2,15 @@
 // patchable. Loading it puts the hook in and does little else: the rooms that do the work are loaded with the first module.
 
 import { realpathSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
+import { requireNow } from '../require-now.ts';
 import { type Config, readConfig } from './config.ts';
 import { answerWorkers } from './connect.ts';
 import { controlOptions } from './control-options.ts';
 import { installHook } from './hook.ts';
 import type { Loader } from './loader.ts';
 import { isControlThread } from './protocol.ts';
-import type { openSession } from './session.ts';
 import { reasonFor, warn } from './warn.ts';
 
 if (!isControlThread(workerData) && !isOwnCommand()) register();
@@ -34,11 +33,7 @@ function register(): void {
 /** By require(), since a program that compiles a module right now cannot be made to wait for import(). */
 function open(config: Config): Loader | undefined {
   try {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const room = createRequire(import.meta.url)(`./session.${extension}`) as {
-      openSession: typeof openSession;
-    };
-    return room.openSession(config);
+    return requireNow<typeof import('./session.ts')>(import.meta.url, './session').openSession(config);
   } catch (cause) {
     warn(`wgraft is off, modules run unprepared: ${reasonFor(cause)}`);
     return undefined;

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { reasonOf, WgraftError } from '../errors.ts';
 import { readSlotMap, slotsSection } from '../patch/index.ts';
-import { type CachedModule, forgetCached, prepareCachedSync, prepareSync } from '../prepare/index.ts';
+import { type CachedModule, forgetCached, prepareCachedSync, prepareUncached } from '../prepare/cache.ts';
 import type { Patcher } from '../runtime/index.ts';
 import { buildIdSection, engine, writeBuildId } from '../wasm/index.ts';
 import type { Config } from './config.ts';
@@ -102,7 +102,7 @@ export class Loader {
         );
       return made;
     }
-    const made = prepareSync(bytes, how);
+    const made = prepareUncached(bytes, how);
     return made && { bytes: made.bytes, cache: 'made', file: '' };
   }
 

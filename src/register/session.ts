@@ -1,7 +1,7 @@
 // What the hook needs once there is a module: the loader, this thread's patcher, and the line to the control thread. Loaded
 // with the first module of a thread.
 
-import { defaultPatcher } from '../host/index.ts';
+import { defaultPatcher } from '../runtime/index.ts';
 import type { Config } from './config.ts';
 import { connect } from './connect.ts';
 import { controlOptions } from './control-options.ts';

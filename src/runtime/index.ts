@@ -1,6 +1,7 @@
 // Inside the program: programs, instances, slots, transitions. Free of dependencies, since it lives in other people's processes.
 
 export { defaultModel } from './consistency.ts';
+export { defaultPatcher } from './default-patcher.ts';
 export { Events } from './events.ts';
 export type { InstanceHandle } from './handle.ts';
 export type { Instance } from './instance.ts';
