@@ -3,13 +3,7 @@
 
 import { type SlotPolicy, slotPolicies } from '../src/patch/index.ts';
 import { type PrepareReport, prepare } from '../src/prepare/index.ts';
-import {
-  engine,
-  type Loader,
-  substitute,
-  type Workload,
-  workloads,
-} from '../test/support/workloads/index.ts';
+import { type Loader, substitute, type Workload, workloads } from '../test/support/workloads/index.ts';
 import { microPrograms } from './micro-programs.ts';
 
 export const modes = ['plain', 'control', ...slotPolicies] as const;
@@ -29,7 +23,7 @@ export interface Form {
 /** A program's modules in one form. */
 export async function inMode(mode: Mode, modules: readonly Bytes[]): Promise<Form> {
   if (mode === 'plain' || mode === 'control') {
-    const loader = mode === 'plain' ? engine : { bytes: withMark };
+    const loader = { bytes: (module: Bytes) => marked(module, mode) };
     return { loader, sizeBytes: sum(modules.map((m) => m.length)), slots: 0, functions: 0 };
   }
   const made = await Promise.all(modules.map((m) => prepared(m, mode)));
@@ -49,11 +43,11 @@ const prepared = (module: Bytes, slots: SlotPolicy) => prepare(module, { slots, 
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** The same code in other bytes: engines share machine code between instances of the same bytes. */
-function withMark(module: Bytes): Bytes {
-  const custom = [0, 2, 1, 'm'.charCodeAt(0)];
-  const marked = new Uint8Array(module.length + custom.length);
-  marked.set(module);
-  marked.set(custom, module.length);
-  return marked;
+/** The same code in other bytes: engines share machine code, and what they learnt of it, between instances of the same bytes. */
+function marked(module: Bytes, mark: string): Bytes {
+  const section = [0, 2, 1, mark.charCodeAt(0)];
+  const bytes = new Uint8Array(module.length + section.length);
+  bytes.set(module);
+  bytes.set(section, module.length);
+  return bytes;
 }

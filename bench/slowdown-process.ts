@@ -2,7 +2,7 @@
 // all of them up until V8 has optimised them, then runs them in turn, many short rounds; the order rotates, so that
 // none of them always follows the same other one.
 
-import { observe, type Running, type Workload } from '../test/support/workloads/index.ts';
+import { engine, observe, type Running, type Workload } from '../test/support/workloads/index.ts';
 import { threadTimeMs } from './clock.ts';
 import { benchPrograms, inMode, type Mode, modes } from './modules.ts';
 
@@ -26,7 +26,7 @@ async function measure(workload: Workload, rounds: number, seed: number): Promis
     programs[mode] = await workload.start(loader);
     described[mode] = description;
   }
-  const scale = await findScale(programs.plain);
+  const scale = await findScale(await workload.start(engine));
   for (const mode of order) await warmUp(programs[mode], scale);
   const times: Record<Mode, number[]> = { plain: [], control: [], all: [], auto: [], entry: [] };
   for (let round = 0; round < rounds; round++) {
