@@ -22,7 +22,7 @@ import type { NamedImport } from './items.ts';
 import { Linker, type LinkResult } from './link.ts';
 import { type Extent, layOut } from './link-units.ts';
 import type { ProgramData } from './program-data.ts';
-import type { ReplacedFunction } from './replaced.ts';
+import { isRedirected, type RedirectedFunction, type ReplacedFunction } from './replaced.ts';
 import { type BuildReport, makeReport, noteDuplicates } from './report.ts';
 import { type PatchRules, writtenRules } from './rules.ts';
 import type { Target } from './target.ts';
@@ -72,11 +72,12 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
   });
   await validate(module);
 
+  const redirected = replaced.filter(isRedirected);
   const manifest: Manifest = {
     format: 1,
     name: parts.name,
     target: { buildId: target.buildId },
-    replaces: replaced.map((f) => replacement(f, linked.replacements)),
+    replaces: redirected.map((f) => replacement(f, linked.replacements)),
     imports: imports.map(({ module: from, name, source }: NamedImport) => ({
       module: from,
       name,
@@ -90,12 +91,12 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
   };
   const patch = writePatch(module, manifest, { name: 'wgraft', version });
   const notes = [...(parts.notes ?? []), ...noteDuplicates(target, layout.linkUnits, linked, data)];
-  const report = makeReport(patch, replaced, linked, { notes, elapsedMs: performance.now() - began });
+  const report = makeReport(patch, redirected, linked, { notes, elapsedMs: performance.now() - began });
   return { bytes: patch.module, manifest: patch.manifest, report };
 }
 
 function replacement(
-  f: ReplacedFunction,
+  f: RedirectedFunction,
   made: readonly { readonly export: string; readonly index: number }[],
 ): Replacement {
   const { index, slot, entry } = f;

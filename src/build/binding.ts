@@ -7,11 +7,11 @@ import type { FuncIndex, GlobalIndex, Import, SlotIndex } from '../wasm/index.ts
 export type Binding =
   /** An import of the patch; `label` is the name it gets there. */
   | { readonly kind: 'import'; readonly source: ImportSource; readonly label: string }
-  /** A call of the original body: sets the bypass global, then calls the program's function. */
+  /** A call of the original body: sets the bypass global, then calls the program's function; a copy where it has no slot. */
   | {
       readonly kind: 'original';
       readonly index: FuncIndex;
-      readonly slot: SlotIndex;
+      readonly slot: SlotIndex | undefined;
       readonly label: string;
     }
   /** A global with a constant that is copied from the program's immutable one. */

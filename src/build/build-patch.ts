@@ -4,11 +4,12 @@ import { WgraftError } from '../errors.ts';
 import type { PatchMetadata } from '../patch/index.ts';
 import type { AllocatorChoice } from './allocator.ts';
 import { assemble, type BuiltPatch, checkName } from './assemble.ts';
+import { bringCallers, type Callers } from './callers.ts';
 import { compileSources, type Source } from './compile.ts';
 import { readProgramData, unknownData } from './program-data.ts';
-import { chooseReplacements } from './replaced.ts';
+import { chooseReplacements, isRedirected, type ReplacedFunction } from './replaced.ts';
 import { checkRules, type PatchRules } from './rules.ts';
-import { readTarget } from './target.ts';
+import { readTarget, showTargetFunction, type Target } from './target.ts';
 
 export interface ReplacementSource {
   /** NAME, NAME,N (the N-th of several, from 1) or #INDEX in the prepared module. */
@@ -52,8 +53,33 @@ export async function buildPatch(options: BuildOptions): Promise<BuiltPatch> {
   const replaced = chooseReplacements(target, options.replacements);
   const data = symbols === undefined ? unknownData : readProgramData(symbols, target);
   const units = await compileSources(target, replaced, options);
+  const callers = callersOf(target, replaced);
+  return assemble({
+    ...options,
+    target,
+    replaced: [...replaced, ...(callers?.replaced ?? [])],
+    units: callers === undefined ? units : [...units, callers],
+    data,
+    allowImports,
+    began,
+    rules: options,
+    notes: callers === undefined ? [] : notesOf(target, callers),
+  });
+}
 
-  return assemble({ ...options, target, replaced, units, data, allowImports, began, rules: options });
+/** Undefined where all replaced functions have slots. */
+function callersOf(target: Target, replaced: readonly ReplacedFunction[]): Callers | undefined {
+  const slotless = replaced.filter((f) => !isRedirected(f)).map((f) => f.index);
+  if (slotless.length === 0) return undefined;
+  return bringCallers(target, new Set(slotless), new Set(replaced.map((f) => f.index)));
+}
+
+function notesOf(target: Target, { because }: Callers): string[] {
+  const name = (index: number): string => showTargetFunction(target, index);
+  return [...because].map(
+    ([caller, callee]) =>
+      `"${name(caller)}" comes along because it calls "${name(callee)}", which has no slot`,
+  );
 }
 
 function checkOptions(options: BuildOptions): void {

@@ -4,6 +4,7 @@
 // patch replaces goes through the program's slot, as the program's own calls do, so that a later patch, or a revert, counts for it
 // too; only a function that calls itself does so directly. And the address of a replaced function is the program's.
 
+import { WgraftError } from '../errors.ts';
 import { callbackExports, type ImportSource, patchDataExport, patchTableExport } from '../patch/index.ts';
 import {
   copyBody,
@@ -15,17 +16,20 @@ import {
   type IndexSpace,
   op,
   Reader,
+  type SlotIndex,
   type TypeTable,
   Writer,
 } from '../wasm/index.ts';
 import type { Binding } from './binding.ts';
 import type { CallbackName } from './callbacks.ts';
+import { originalName } from './callers.ts';
 import { writeDataFunction } from './data-function.ts';
 import { declarations } from './declarations.ts';
 import type { Assembly, DefinedItem, ExportItem, FunctionItem, ImportItem, Item } from './items.ts';
 import type { Placement, Space } from './placement.ts';
+import { describeMemory } from './program-item.ts';
 import { showTargetFunction, type Target } from './target.ts';
-import type { Unit } from './unit.ts';
+import { findExport, type Unit } from './unit.ts';
 
 /** A unit with everything that linking asks about it. */
 export interface LinkUnit {
@@ -84,20 +88,28 @@ export class Linker {
   readonly #entries: Item[] = [];
   readonly #queue: DefinedItem[] = [];
 
+  /** Replaced functions without a slot: the patch calls its own. */
+  readonly #inside = new Map<FuncIndex, () => FunctionItem>();
+
   constructor(target: Target, types: TypeTable, units: readonly LinkUnit[]) {
     this.#target = target;
     this.#types = types;
     this.#units = units;
+    for (const u of units)
+      for (const [own, index] of u.replacements)
+        if (!this.#hasSlot(index)) this.#inside.set(index, () => this.#ownFunction(u, own));
   }
 
   link(): LinkResult {
     const replacements = this.#units.flatMap((u) =>
-      [...u.replacements].map(([own, index]) => ({
-        export: `replacement_${index}`,
-        index,
-        item: this.#ownFunction(u, own),
-        unit: u.unit,
-      })),
+      [...u.replacements]
+        .filter(([, index]) => this.#hasSlot(index))
+        .map(([own, index]) => ({
+          export: `replacement_${index}`,
+          index,
+          item: this.#ownFunction(u, own),
+          unit: u.unit,
+        })),
     );
     const callbacks = this.#units.flatMap((u) =>
       [...u.callbacks].map(([name, own]) => ({
@@ -137,14 +149,18 @@ export class Linker {
   /** What index `index` of a unit's index space is in the patch. `within` is the unit's function whose code asks. */
   #item(u: LinkUnit, space: Kind, index: number, within?: FuncIndex, opcode = 0): Item {
     const replaced = space === 'func' ? u.replacements.get(index) : undefined;
-    if (replaced !== undefined && (within !== index || opcode === op.refFunc))
-      return this.#programFunction(replaced);
+    const redirected = replaced !== undefined && this.#hasSlot(replaced);
+    if (redirected && (within !== index || opcode === op.refFunc)) return this.#programFunction(replaced);
     const key = `${this.#units.indexOf(u)} ${space} ${index}`;
     const known = this.#items.get(key);
     if (known !== undefined) return known;
     const item = this.#makeItem(u, space, index);
     this.#items.set(key, item);
     return item;
+  }
+
+  #hasSlot(index: FuncIndex): boolean {
+    return this.#target.functions.get(index)?.slot !== undefined;
   }
 
   #makeItem(u: LinkUnit, space: Kind, index: number): Item {
@@ -207,7 +223,9 @@ export class Linker {
           this.#describe(u, i, binding.source, out),
         );
       case 'original':
-        return this.#originalThunk(binding);
+        return binding.slot === undefined
+          ? this.#originalCopy(binding.index)
+          : this.#originalThunk({ ...binding, slot: binding.slot });
       case 'memory-base':
       case 'table-base':
         return this.#base(u, binding.kind);
@@ -228,6 +246,8 @@ export class Linker {
   }
 
   #programFunction(index: FuncIndex): Item {
+    const inside = this.#inside.get(index);
+    if (inside !== undefined) return inside();
     const m = this.#target.module;
     const label = showTargetFunction(this.#target, index);
     return this.#import('func', { from: 'func', index }, label, (out) =>
@@ -261,15 +281,23 @@ export class Linker {
       case 'memory': {
         const limits =
           (source.from === 'memory' ? this.#target.module.memories[source.index] : undefined) ?? i.limits;
-        const shared = (limits.flags & 2) !== 0;
-        out.u8((limits.flags & 6) | (shared ? 1 : 0)).u64(0n);
-        if (shared) out.u64(limits.max ?? 65536n);
-        return;
+        return describeMemory(out, limits);
       }
     }
   }
 
-  #originalThunk(binding: Binding & { kind: 'original' }): Item {
+  /** Of a function without a slot, the unit of its callers has the original. */
+  #originalCopy(index: FuncIndex): Item {
+    for (const u of this.#units) {
+      const own = findExport(u.unit, 'func', originalName(index));
+      if (own !== undefined) return this.#ownFunction(u, own);
+    }
+    throw new WgraftError('WGRAFT_ERR_INTERNAL', {
+      what: `the original of function ${index} was not brought`,
+    });
+  }
+
+  #originalThunk(binding: Binding & { kind: 'original'; slot: SlotIndex }): Item {
     const key = `original ${binding.index}`;
     const known = this.#functions.get(key);
     if (known !== undefined) return known;

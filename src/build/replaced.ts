@@ -10,7 +10,8 @@ import { showTargetFunction, type Target } from './target.ts';
 
 export interface ReplacedFunction {
   readonly index: FuncIndex;
-  readonly slot: SlotIndex;
+  /** Undefined for one without a slot: then the patch brings its callers along, and they call the replacement. */
+  readonly slot: SlotIndex | undefined;
   readonly entry: SlotMapFunction;
   readonly name: string;
   /** Names under which a source may define the replacement, the likeliest first. */
@@ -24,6 +25,13 @@ export interface ReplacedFunction {
 /** One whose replacement somebody wrote. */
 export interface WrittenFunction extends ReplacedFunction {
   readonly source: Source;
+}
+
+/** One that the program's slot leads to. */
+export type RedirectedFunction = ReplacedFunction & { readonly slot: SlotIndex };
+
+export function isRedirected(f: ReplacedFunction): f is RedirectedFunction {
+  return f.slot !== undefined;
 }
 
 /** @throws WGRAFT_ERR_FUNCTION_UNKNOWN, WGRAFT_ERR_FUNCTION_AMBIGUOUS, WGRAFT_ERR_SLOT_MISSING, WGRAFT_ERR_OPTION_INVALID */
@@ -48,33 +56,22 @@ function choose(target: Target, reference: string, source: Source): WrittenFunct
       remedy: 'it belongs to the host; replace the functions that call it',
     });
   }
-  if (entry.slot === undefined) {
-    throw new WgraftError('WGRAFT_ERR_SLOT_MISSING', {
-      function: name,
-      ...slotless[entry.reason ?? 'notrace'],
-    });
-  }
+  if (entry.reason !== undefined && !isInner(entry.reason))
+    throw new WgraftError('WGRAFT_ERR_SLOT_MISSING', { function: name, ...slotless[entry.reason] });
   const exported = target.module.exports.filter((e) => e.kind === 'func' && e.index === index);
   const labels = [reference, name, ...exported.map((e) => e.name), `#${index}`];
   return { index, slot: entry.slot, entry, name, labels: [...new Set(labels)], file: source.file, source };
 }
 
-const slotless: Readonly<Record<SlotlessReason, { reason: string; remedy: string }>> = {
+/** Left out because only calls lead to it: a patch that brings these calls along can replace it. */
+export function isInner(reason: SlotlessReason): reason is 'leaf' | 'small' | 'inner' {
+  return reason === 'leaf' || reason === 'small' || reason === 'inner';
+}
+
+const slotless: Readonly<Record<'notrace' | 'too-large', { reason: string; remedy: string }>> = {
   notrace: {
     reason: 'the compiler did not mark it with an fentry prologue',
     remedy: 'replace the functions that call it, or build the program without no_instrument_function on it',
-  },
-  leaf: {
-    reason: 'it is a small leaf function, which the policy "auto" leaves out',
-    remedy: 'replace the functions that call it, or prepare the program with --slots all',
-  },
-  small: {
-    reason: 'it is a small function of a large program, which the policy "auto" leaves out',
-    remedy: 'replace the functions that call it, or prepare the program with --slots all',
-  },
-  inner: {
-    reason: 'it is neither exported nor address-taken, and the policy "entry" gives no slot to others',
-    remedy: 'replace the functions that call it, or prepare the program with --slots all',
   },
   'too-large': {
     reason: 'its body is as large as the engine allows, with no room for a slot',

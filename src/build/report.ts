@@ -5,7 +5,7 @@ import { type FuncIndex, type SlotIndex, Writer } from '../wasm/index.ts';
 import type { SourcePosition } from './dwarf/index.ts';
 import type { LinkResult, LinkUnit } from './link.ts';
 import type { ProgramData } from './program-data.ts';
-import type { ReplacedFunction } from './replaced.ts';
+import type { RedirectedFunction } from './replaced.ts';
 import type { Target } from './target.ts';
 
 export interface BuildReport {
@@ -41,7 +41,7 @@ export interface ReportedFunction {
 
 export function makeReport(
   patch: { readonly id: string; readonly manifest: Manifest; readonly module: Uint8Array },
-  replaced: readonly ReplacedFunction[],
+  replaced: readonly RedirectedFunction[],
   linked: LinkResult,
   more: Pick<BuildReport, 'notes' | 'elapsedMs'>,
 ): BuildReport {

@@ -130,7 +130,7 @@ function original(r: Resolution, unit: Unit, i: Import): Binding {
   checkImportType({ ...r, unit }, i, index);
   const label = showTargetFunction(r.target, index);
   const slot = r.target.functions.get(index)?.slot;
-  if (!r.replaced.has(index) || slot === undefined) {
+  if (!r.replaced.has(index)) {
     const remedy = `import "target" ${JSON.stringify(i.name)} instead`;
     return unresolved(unit, i, `this patch does not replace "${label}"`, remedy);
   }
@@ -167,7 +167,10 @@ function ownOffset(unit: Unit, index: number): number {
 function functionAddress(r: Resolution, unit: Unit, i: Import): Binding {
   wantI32(unit, i);
   const own = unit.kind === 'c' ? findExport(unit, 'func', i.name) : undefined;
-  const replaces = [...r.replaced].find((index) => showTargetFunction(r.target, index) === i.name);
+  const replaces = [...r.replaced].find(
+    (index) =>
+      r.target.functions.get(index)?.slot !== undefined && showTargetFunction(r.target, index) === i.name,
+  );
   if (own !== undefined && replaces === undefined) return { kind: 'own-function-address', index: own };
   const index = replaces ?? findFunction(r.target, i.name);
   const source: ImportSource = { from: 'function-address', index };

@@ -6,7 +6,10 @@ import { attentionEntry } from '../patch/index.ts';
 import {
   type FuncIndex,
   type GlobalIndex,
+  type Instruction,
   op,
+  type Reader,
+  readInstruction,
   type SegmentIndex,
   type TableIndex,
   type TypeIndex,
@@ -75,6 +78,16 @@ export function writeGuard(out: Writer, places: Places, slot: number, redirect: 
   out.u8(op.end);
   out.u8(op.i32Const).s32(0).u8(op.globalSet).u32(places.bypass);
   out.u8(op.end);
+}
+
+/** Passes over the guard that the instructions at the reader's place begin with: up to the end of its outermost `if`. */
+export function skipGuard(r: Reader): void {
+  const i: Instruction = { opcode: op.nop, at: r.at, immediate: r.at, index: -1, next: r.at };
+  for (let depth = 0; depth > 0 || i.opcode !== op.end; ) {
+    readInstruction(r, i);
+    if (i.opcode === op.if) depth += 1;
+    if (i.opcode === op.end) depth -= 1;
+  }
 }
 
 /** Calls the host where it wants that; it may change the slot word. Not before a bypass, which a commit would clear. */

@@ -12,6 +12,14 @@ export type IndexMap = (space: IndexSpace, index: number, opcode: number) => num
 
 /** Copies a function body: locals vector, instructions, final `end`. `r` must span exactly the body. */
 export function copyBody(r: Reader, out: Writer, map: IndexMap): void {
+  copyLocals(r, out, map);
+  const copier = new Copier(r, out, map);
+  while (!r.done) copier.instruction();
+  copier.flush();
+}
+
+/** Copies the locals vector that a function body begins with. */
+export function copyLocals(r: Reader, out: Writer, map: IndexMap): void {
   const copier = new Copier(r, out, map);
   r.vector(
     'locals',
@@ -21,7 +29,6 @@ export function copyBody(r: Reader, out: Writer, map: IndexMap): void {
     },
     2,
   );
-  while (!r.done) copier.instruction();
   copier.flush();
 }
 

@@ -36,9 +36,11 @@ describe('22: livepatch interaction with ftrace_enabled sysctl', () => {
     expect(() => new Patcher().adopt(instance, module, host)).toThrow(
       expect.objectContaining({ code: 'WGRAFT_ERR_NOT_PREPARED' }),
     );
-    const inner =
-      '(module (func $inner (result i32) (i32.const 1)) (func (export "ask") (result i32) (call $inner)))';
-    const app = await story(inner, {}, { slots: 'entry' });
+    const unmarked = `(module
+      (import "env" "__fentry__" (func $fentry))
+      (func $inner (result i32) (i32.const 1))
+      (func (export "ask") (result i32) (call $fentry) (call $inner)))`;
+    const app = await story(unmarked, {}, { slots: 'all' });
     const patch = app.patch('fix', 'inner', '(module (func $inner (result i32) (i32.const 2)))');
     await expect(patch).rejects.toMatchObject({ code: 'WGRAFT_ERR_SLOT_MISSING' });
     expect([app.exports['ask'](), app.patches()]).toEqual([1, []]);

@@ -16,10 +16,11 @@ import {
 } from '../../wasm/index.ts';
 import type { BuildFunction } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
+import { emitUnit, type ImportedItem } from '../emit-unit.ts';
+import { describeMemory } from '../program-item.ts';
 import type { Target } from '../target.ts';
 import type { Address } from './addresses.ts';
 import { Addresses, type FunctionPlaces, type OpenAddress } from './addresses.ts';
-import { emitUnit, type ImportedItem } from './emit-unit.ts';
 import { callbackFunctions } from './entries.ts';
 import { placeData } from './own-data.ts';
 import { addressesIn, type CodeContext, copyRelocated } from './relocated-code.ts';
@@ -139,11 +140,8 @@ class Synthesiser implements FunctionPlaces {
   /** The program's only memory or table. */
   #importTarget(kind: 'memory' | 'table'): number {
     return this.#import(kind, 'target', '#0', (out) => {
-      if (kind === 'table') out.u8(0x70);
-      const memory = this.#target.module.memories[0];
-      const shared = kind === 'memory' && ((memory?.flags ?? 0) & 2) !== 0;
-      out.u8(shared ? 3 : 0).u32(0);
-      if (shared) out.u64(memory?.max ?? 65536n);
+      if (kind === 'table') out.u8(0x70).u8(0).u8(0);
+      else describeMemory(out, this.#target.module.memories[0] ?? { flags: 0, max: undefined });
     });
   }
 

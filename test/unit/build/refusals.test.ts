@@ -2,7 +2,7 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type BuildOptions, buildPatch } from '../../../src/build/index.ts';
-import { type PrepareOptions, prepare } from '../../../src/prepare/index.ts';
+import { prepare } from '../../../src/prepare/index.ts';
 import { wat } from '../../support/wat.ts';
 
 const kernel = `(module
@@ -207,8 +207,6 @@ describe('imports', () => {
 
 describe('targets and options', () => {
   const fix = `(module ${body})`;
-  const of = async (slots: PrepareOptions['slots']): Promise<Uint8Array> =>
-    (await prepare(wat(kernel), slots === undefined ? {} : { slots })).bytes;
 
   test('a module that is not prepared', async () => {
     expect(await refusal(fix, { target: wat(kernel) })).toEqual([
@@ -219,15 +217,14 @@ describe('targets and options', () => {
   });
 
   test('a function without a slot, and why it has none', async () => {
-    const leaf = '(module (func $leaf (export "leaf") (param i32) (result i32) (local.get 0)))';
-    expect(await refusal(leaf, { of: 'leaf', target: await of('auto') })).toEqual([
+    const unmarked = `(module (import "env" "__fentry__" (func $fentry)) (func $hit (call $fentry))
+      (func $f (export "f") (param i32) (result i32) (local.get 0)))`;
+    const { bytes: target } = await prepare(wat(unmarked));
+    expect(await refusal(fix, { of: 'f', target })).toEqual([
       'WGRAFT_ERR_SLOT_MISSING',
-      '"leaf" has no slot: it is a small leaf function, which the policy "auto" leaves out',
-      'replace the functions that call it, or prepare the program with --slots all',
+      '"f" has no slot: the compiler did not mark it with an fentry prologue',
+      'replace the functions that call it, or build the program without no_instrument_function on it',
     ]);
-    expect((await refusal(leaf, { of: 'leaf', target: await of('entry') }))[1]).toBe(
-      '"leaf" has no slot: it is neither exported nor address-taken, and the policy "entry" gives no slot to others',
-    );
     expect((await refusal(fix, { of: 'fd_write' }))[1]).toBe(
       '"fd_write" has no slot: it is an import of the program',
     );

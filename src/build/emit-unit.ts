@@ -11,7 +11,7 @@ import {
   type TypeTable,
   Writer,
   writeDylink,
-} from '../../wasm/index.ts';
+} from '../wasm/index.ts';
 
 export interface ImportedItem {
   readonly kind: Import['kind'];
