@@ -2,8 +2,15 @@
 // through wgraft's `instantiate`.
 
 import { afterEach, beforeAll, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest';
+import { buildPatch } from '../../src/build/index.ts';
 import { instantiate } from '../../src/host/index.ts';
-import { type Engine, findSlotMap, reservedPrefix, type SlotPolicy } from '../../src/patch/index.ts';
+import {
+  type Engine,
+  findSlotMap,
+  reservedPrefix,
+  type SlotMapFunction,
+  type SlotPolicy,
+} from '../../src/patch/index.ts';
 import { prepare } from '../../src/prepare/index.ts';
 import { Patcher } from '../../src/runtime/index.ts';
 import {
@@ -14,6 +21,7 @@ import {
   substitute,
   workloads,
 } from '../support/workloads/index.ts';
+import { wrapped } from '../support/wrapper.ts';
 
 const timeout = 300_000;
 
@@ -81,6 +89,26 @@ describe.each(workloads)('$name', (workload) => {
     },
   );
 
+  // A type of a Wasm GC module cannot be written in the WAT that wabt reads.
+  test.skipIf(workload.traits.includes('gc'))(
+    'functions without a slot, wrapped by hand with their callers copied: same results',
+    { timeout },
+    async () => {
+      const patcher = new Patcher();
+      const substitutes = await prepareOnce({ engine: 'splice', slots: 'entry' });
+      const loader = throughWgraft(substitute(plain.modules, substitutes), patcher);
+      const running = await workload.start(loader);
+      for (const target of substitutes) {
+        const replacements = someOf(slotless(target), 6).map(wrapped);
+        if (replacements.length === 0) continue;
+        const { bytes } = await buildPatch({ target, name: 'wrappers', replacements });
+        expect(await patcher.apply(bytes)).toMatchObject({ complete: true });
+      }
+      await running.work(0.05);
+      expect(await run(workload.start, loader)).toBe(plain.digest);
+    },
+  );
+
   if (possible.length === ways.length) return;
   test('is refused by binaryen', async () => {
     await expect(prepareAll(plain, { engine: 'binaryen', slots: 'all' })).rejects.toMatchObject({
@@ -88,6 +116,15 @@ describe.each(workloads)('$name', (workload) => {
     });
   });
 });
+
+function slotless(target: Bytes): SlotMapFunction[] {
+  return findSlotMap(target)?.functions.filter((f) => f.slot === undefined) ?? [];
+}
+
+/** At most `count`, from all over the list. */
+function someOf<T>(list: readonly T[], count: number): T[] {
+  return list.filter((_, i) => i % Math.ceil(list.length / count) === 0);
+}
 
 async function prepareAll(plain: Observation, way: Way): Promise<Bytes[]> {
   const prepared = await Promise.all(plain.modules.map((module) => prepare(module, way)));

@@ -10,29 +10,14 @@ import { findSlotMap } from '../../src/patch/index.ts';
 import { prepare } from '../../src/prepare/index.ts';
 import { observeProgram, type RandomProgram, randomProgram } from '../support/random-program.ts';
 import { wat } from '../support/wat.ts';
-
-/** `(i64, i32) -> (i64)` as WAT has it. */
-function signature(type: string): { text: string; params: number } {
-  const [params = '', results = ''] = type.split('->').map((part) => part.replace(/[(),]/g, ' ').trim());
-  const result = results === '' ? '' : `(result ${results})`;
-  return { text: `(param ${params}) ${result}`, params: params === '' ? 0 : params.split(/\s+/).length };
-}
-
-function wrapper(name: string, type: string): string {
-  const { text, params } = signature(type);
-  const given = Array.from({ length: params }, (_, i) => `(local.get ${i})`).join(' ');
-  return `(module (import "original" "${name}" (func $original ${text}))
-    (func (export "${name}") ${text} (call $original ${given})))`;
-}
+import { wrapped } from '../support/wrapper.ts';
 
 async function staysTheSame(program: RandomProgram, pick: number): Promise<void> {
   const { bytes } = await prepare(wat(program.text), { slots: 'entry' });
   const slotless = findSlotMap(bytes)?.functions.filter((f) => f.slot === undefined) ?? [];
   const chosen = slotless[pick % slotless.length];
-  fc.pre(chosen?.name !== undefined);
-  const { name = '', type = '' } = chosen ?? {};
-  const source = { kind: 'wat', text: wrapper(name, type), file: 'wrapper.wat' } as const;
-  const replacements = [{ function: name, source }];
+  fc.pre(chosen !== undefined);
+  const replacements = chosen === undefined ? [] : [wrapped(chosen)];
   const patch = await buildPatch({ target: bytes, replacements, name: 'wrapper' }).catch((error: unknown) => {
     // Random programs have functions that nothing calls.
     if (WgraftError.is(error, 'WGRAFT_ERR_SLOT_MISSING')) return undefined;
