@@ -8,6 +8,7 @@ import { bringCallers, type Callers } from './callers.ts';
 import { compileSources, type Source } from './compile.ts';
 import { readProgramData, unknownData } from './program-data.ts';
 import { chooseReplacements, isRedirected, type ReplacedFunction } from './replaced.ts';
+import { noteCallers } from './report.ts';
 import { checkRules, type PatchRules } from './rules.ts';
 import { readTarget, showTargetFunction, type Target } from './target.ts';
 
@@ -63,7 +64,7 @@ export async function buildPatch(options: BuildOptions): Promise<BuiltPatch> {
     allowImports,
     began,
     rules: options,
-    notes: callers === undefined ? [] : notesOf(target, callers),
+    notes: callers === undefined ? [] : noteCallers(callers.because, (f) => showTargetFunction(target, f)),
   });
 }
 
@@ -72,14 +73,6 @@ function callersOf(target: Target, replaced: readonly ReplacedFunction[]): Calle
   const slotless = replaced.filter((f) => !isRedirected(f)).map((f) => f.index);
   if (slotless.length === 0) return undefined;
   return bringCallers(target, new Set(slotless), new Set(replaced.map((f) => f.index)));
-}
-
-function notesOf(target: Target, { because }: Callers): string[] {
-  const name = (index: number): string => showTargetFunction(target, index);
-  return [...because].map(
-    ([caller, callee]) =>
-      `"${name(caller)}" comes along because it calls "${name(callee)}", which has no slot`,
-  );
 }
 
 function checkOptions(options: BuildOptions): void {

@@ -85,6 +85,24 @@ function reportedCallbacks({ callbacks }: LinkResult): Pick<BuildReport, 'callba
   return { callbacks: Object.fromEntries(callbacks.map((c) => [c.name, c.item.name ?? c.export])) };
 }
 
+const namesShown = 5;
+
+/** Why functions that nobody changed are in the patch, a sentence for each function without a slot. */
+export function noteCallers(
+  because: ReadonlyMap<FuncIndex, FuncIndex>,
+  nameOf: (index: FuncIndex) => string,
+): string[] {
+  return [...Map.groupBy(because.keys(), (caller) => because.get(caller) ?? caller)].map(
+    ([callee, callers]) => {
+      const names = callers.slice(0, namesShown).map((f) => `"${nameOf(f)}"`);
+      const more = callers.length - names.length;
+      const all = [...names, ...(more === 0 ? [] : [`${more} more`])].join(', ');
+      const [come, call] = callers.length === 1 ? ['comes', 'it calls'] : ['come', 'they call'];
+      return `${all} ${come} along because ${call} "${nameOf(callee)}", which has no slot`;
+    },
+  );
+}
+
 /** A source that was copied from the program brings functions and data along of which the program goes on using its own. */
 export function noteDuplicates(
   target: Target,

@@ -13,6 +13,7 @@ import { compareCode } from '../compare/compare-code.ts';
 import { compileSources, type Source } from '../compile.ts';
 import { readProgramData, unknownData } from '../program-data.ts';
 import type { ReplacedFunction } from '../replaced.ts';
+import { noteCallers } from '../report.ts';
 import { checkRules, type PatchRules } from '../rules.ts';
 import { readTarget, showTargetFunction, type Target } from '../target.ts';
 import { readUnit } from '../unit.ts';
@@ -155,9 +156,7 @@ function replacedFunction(target: Target, index: number, debug: BuildsDebug, fro
 
 function notes(comparison: Comparison, selection: Selection, variables: readonly string[]): string[] {
   const nameOf = (index: number): string => comparison.new.functions[index]?.names[0] ?? `#${index}`;
-  const found = [...selection.expanded].map(
-    ([f, callee]) => `"${nameOf(f)}" comes along because it calls "${nameOf(callee)}", which has no slot`,
-  );
+  const found = noteCallers(selection.expanded, nameOf);
   if (comparison.lines.length > 0)
     found.push(
       `left as they are because only line numbers of assertions differ: ${comparison.lines.map(({ index }) => nameOf(index)).join(', ')}`,

@@ -70,9 +70,7 @@ test('the report names what comes along, and why', async () => {
   expect(manifest.replaces.map(({ name }) => name)).toEqual(['listed', 'sum', 'price']);
   expect(report.added.toSorted()).toEqual(['net', 'tax']);
   expect(report.notes).toEqual([
-    '"net" comes along because it calls "tax", which has no slot',
-    '"listed" comes along because it calls "tax", which has no slot',
-    '"sum" comes along because it calls "tax", which has no slot',
+    '"net", "listed", "sum" come along because they call "tax", which has no slot',
     '"price" comes along because it calls "net", which has no slot',
   ]);
 });

@@ -33,10 +33,7 @@ describe('which functions come along', () => {
       'auto',
       ['inner', 'other'],
       ['leaf'],
-      [
-        '"inner" comes along because it calls "leaf", which has no slot',
-        '"other" comes along because it calls "leaf", which has no slot',
-      ],
+      ['"inner", "other" come along because they call "leaf", which has no slot'],
     ],
     // Only exports have slots: the linker's wrappers around them.
     [
@@ -44,8 +41,7 @@ describe('which functions come along', () => {
       ['other.command_export', 'outer.command_export'],
       ['inner', 'leaf', 'other', 'outer'],
       [
-        '"inner" comes along because it calls "leaf", which has no slot',
-        '"other" comes along because it calls "leaf", which has no slot',
+        '"inner", "other" come along because they call "leaf", which has no slot',
         '"outer" comes along because it calls "inner", which has no slot',
         '"other.command_export" comes along because it calls "other", which has no slot',
         '"outer.command_export" comes along because it calls "outer", which has no slot',
@@ -55,7 +51,7 @@ describe('which functions come along', () => {
     const builds = await compileDiff(chain);
     const choices = { prepare: { slots } } as const;
     const patch = await patchOf(builds, choices);
-    const along = patch.report.notes.filter((note) => note.includes('comes along'));
+    const along = patch.report.notes.filter((note) => note.includes('along because'));
     expect({ ...contentsOf(patch), notes: along }).toEqual({ replaced, added, notes });
     expect(await lookThrice(builds, look, choices)).toEqual([
       [22, 3, 0],
