@@ -130,7 +130,13 @@ export interface LiveErrors {
     version: number | undefined;
     installed: number;
   };
-  WGRAFT_ERR_ORIGINAL_PATCHED: { patch: string; functions: readonly string[]; below: readonly string[] };
+  WGRAFT_ERR_ORIGINAL_PATCHED: {
+    patch: string;
+    /** What it does with `functions`: calls their originals, brings these along, or hides those that another brought along. */
+    does: 'calls' | 'brings' | 'hides';
+    functions: readonly string[];
+    below: readonly string[];
+  };
   WGRAFT_ERR_GROUP_FULL: { limit: number };
   WGRAFT_ERR_INSTANCE_ACTIVE: { program: string; instance: number; functions: readonly string[] };
   // --- the control socket ---

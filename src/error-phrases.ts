@@ -29,6 +29,23 @@ export function layoutSuspected({
 export const suspectedHint: string =
   'build both with -g: then the struct is named; if no object of it is alive when the patch is applied: --allow-layout all';
 
+/** @see WGRAFT_ERR_ORIGINAL_PATCHED */
+export function originalPatched({
+  patch,
+  does,
+  functions,
+  below,
+}: ErrorDetails<'WGRAFT_ERR_ORIGINAL_PATCHED'>): string {
+  const which = someOf(functions, ', ');
+  const others = below.map((name) => `"${name}"`).join(', ');
+  const gone = 'that would be switched off';
+  if (does === 'calls')
+    return `patch "${patch}" calls the originals of what it replaces (${which}), which ${others} replaces: ${gone}`;
+  return does === 'brings'
+    ? `patch "${patch}" brings functions along as the program was built (${which}), which ${others} replaces: ${gone}`
+    : `patch "${patch}" replaces ${which}, which ${others} brings along for what it changes elsewhere: ${gone}`;
+}
+
 /** @see WGRAFT_ERR_CONSTANT_REPLACED */
 export function constantReplaced(d: ErrorDetails<'WGRAFT_ERR_CONSTANT_REPLACED'>): string {
   const variables = `new ${d.variables.length === 1 ? 'variable' : 'variables'} ${someOf(d.variables, ', ')}`;

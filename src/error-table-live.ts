@@ -2,6 +2,7 @@
 
 import type { LiveErrors } from './error-details.ts';
 import type { Entries } from './error-entry.ts';
+import { originalPatched } from './error-phrases.ts';
 
 export const liveErrors: Entries<LiveErrors> = {
   // --- transitions ---
@@ -81,10 +82,11 @@ export const liveErrors: Entries<LiveErrors> = {
     exit: 'failed',
   },
   WGRAFT_ERR_ORIGINAL_PATCHED: {
-    message: (d) =>
-      `patch "${d.patch}" calls the originals of what it replaces (${d.functions.join(', ')}), ` +
-      `which ${d.below.map((name) => `"${name}"`).join(', ')} replaces: that would be switched off`,
-    hint: 'revert what is below first and apply it on top again, or make one patch of both',
+    message: originalPatched,
+    hint: (d) =>
+      d.does === 'calls'
+        ? 'revert what is below first and apply it on top again, or make one patch of both'
+        : 'make one patch of both fixes; a cumulative one takes the place of those that are on',
     exit: 'notPatchable',
   },
   WGRAFT_ERR_INSTANCE_ACTIVE: {

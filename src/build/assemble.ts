@@ -99,10 +99,11 @@ function replacement(
   f: RedirectedFunction,
   made: readonly { readonly export: string; readonly index: number }[],
 ): Replacement {
-  const { index, slot, entry } = f;
+  const { index, slot, entry, unchanged } = f;
   const hash = hex(entry.hash);
   const found = made.find((r) => r.index === index)?.export ?? '';
-  return { index, name: entry.name, slot, type: entry.type, hash, export: found };
+  const along = unchanged === undefined ? {} : { unchanged };
+  return { index, name: entry.name, slot, type: entry.type, hash, export: found, ...along };
 }
 
 /** Of what a patch calls, or takes the address of, the body: run-pre matching covers it, too. */

@@ -101,7 +101,15 @@ function replacedFunction(target: Target, index: FuncIndex): ReplacedFunction {
   if (entry === undefined)
     throw new WgraftError('WGRAFT_ERR_INTERNAL', { what: `function ${index} is not in the slot map` });
   const name = showTargetFunction(target, index);
-  return { index, slot: entry.slot, entry, name, labels: [exportName(index)], file: 'the program' };
+  return {
+    index,
+    slot: entry.slot,
+    entry,
+    name,
+    labels: [exportName(index)],
+    file: 'the program',
+    unchanged: true,
+  };
 }
 
 function exportName(index: FuncIndex): string {

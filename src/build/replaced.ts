@@ -18,6 +18,8 @@ export interface ReplacedFunction {
   readonly labels: readonly string[];
   /** What the replacement comes from, for messages. */
   readonly file: string;
+  /** Nobody changed it: it is here because of what it calls. */
+  readonly unchanged?: true;
   /** Where the new version was written, if debug information says so. */
   readonly position?: SourcePosition;
 }

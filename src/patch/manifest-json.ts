@@ -102,7 +102,7 @@ function readTarget(value: unknown): Manifest['target'] {
 }
 
 function readReplacement(value: unknown, at: string): Replacement {
-  const f = fields(value, at, ['index', 'name', 'slot', 'type', 'hash', 'export']);
+  const f = fields(value, at, ['index', 'name', 'slot', 'type', 'hash', 'export', 'unchanged']);
   return {
     index: number(f.index, `${at}.index`),
     name: f.name === undefined ? undefined : text(f.name, `${at}.name`),
@@ -110,7 +110,12 @@ function readReplacement(value: unknown, at: string): Replacement {
     type: text(f.type, `${at}.type`),
     hash: hash(f.hash, `${at}.hash`),
     export: text(f.export, `${at}.export`),
+    ...(f.unchanged === undefined ? {} : { unchanged: onlyTrue(f.unchanged, `${at}.unchanged`) }),
   };
+}
+
+function onlyTrue(value: unknown, at: string): true {
+  return flag(value, at) || refuse(`the manifest's ${at} is not true`);
 }
 
 function readImport(value: unknown, at: string): PatchImport {

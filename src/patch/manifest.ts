@@ -21,6 +21,8 @@ export interface Replacement {
   readonly hash: BodyHash;
   /** The patch module's export that takes its place. */
   readonly export: string;
+  /** Nobody changed it: it comes along because it calls a changed function that has no slot. */
+  readonly unchanged?: true;
 }
 
 /** Where the value of one import of the patch module comes from. */

@@ -6,6 +6,7 @@ import { beBorn, leave } from './birth.ts';
 import { defaultModel, refuseUntrusted } from './consistency.ts';
 import { Events } from './events.ts';
 import { handleOf, type InstanceHandle } from './handle.ts';
+import { refuseHiding } from './hiding.ts';
 import type { Instance, Wake } from './instance.ts';
 import { type LoadedPatch, loadPatch, matchPatch, otherBuild } from './loaded-patch.ts';
 import type {
@@ -31,7 +32,6 @@ import { Counters, type Stats } from './stats.ts';
 import { trackSuspensions } from './suspension.ts';
 import { Transition } from './transition.ts';
 import type { Coordination } from './transition-settings.ts';
-import { refuseHidingWrapper } from './wrapper.ts';
 
 export interface AdoptOptions {
   /** What the program is called in `status`; default: `wasm-` and the start of its build id. */
@@ -212,7 +212,7 @@ export class Patcher implements Operations {
       throw new WgraftError('WGRAFT_ERR_PATCH_APPLIED', { patch: patch.manifest.name });
     }
     refuseIncompatible(program, patch);
-    refuseHidingWrapper(program, patch);
+    refuseHiding(program, patch);
     return this.#begin(program, { patch, state: 'applying' }, 'apply', { options, coordination });
   }
 

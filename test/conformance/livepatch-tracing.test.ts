@@ -95,7 +95,7 @@ describe('23: trace livepatched function and check that the live patch remains i
     await app.patcher.apply(fix);
     await expect(app.patcher.apply(trace)).rejects.toMatchObject({
       code: 'WGRAFT_ERR_ORIGINAL_PATCHED',
-      details: { patch: 'trace', functions: ['answer'], below: ['fix'] },
+      details: { patch: 'trace', does: 'calls', functions: ['answer'], below: ['fix'] },
     });
     expect(probe(app)).toEqual([2, 0]);
     await app.patcher.revert('fix');

@@ -78,7 +78,7 @@ export async function buildPatchFromBuilds(options: FromBuildsOptions): Promise<
   if (selection.replaced.size === 0) refuseNothing(comparison);
   const synthesis = synthesise(comparison, selection, target);
   const replaced = [...selection.replaced].map(([from, index]) =>
-    replacedFunction(target, index, debug, from),
+    replacedFunction(target, index, debug, from, selection.expanded.has(from)),
   );
   const unit = readUnit('the new build', 'build', synthesis.bytes);
   const byHand = await compileSources(target, [], options);
@@ -143,14 +143,23 @@ export function dataRefusals(
     });
 }
 
-function replacedFunction(target: Target, index: number, debug: BuildsDebug, from: number): ReplacedFunction {
+function replacedFunction(
+  target: Target,
+  index: number,
+  debug: BuildsDebug,
+  from: number,
+  unchanged: boolean,
+): ReplacedFunction {
   const entry = target.functions.get(index);
   if (entry?.slot === undefined)
     throw new WgraftError('WGRAFT_ERR_INTERNAL', { what: `function ${index} has no slot` });
   const name = showTargetFunction(target, index);
   const position = debug.new.sourceOf(from);
   const labels = [replacementName(index)];
-  const known = position === undefined ? {} : { position };
+  const known = {
+    ...(position === undefined ? {} : { position }),
+    ...(unchanged ? ({ unchanged } as const) : {}),
+  };
   return { index, slot: entry.slot, entry, name, labels, file: 'the new build', ...known };
 }
 

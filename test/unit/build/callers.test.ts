@@ -152,3 +152,38 @@ test('one that nothing calls is refused', async () => {
     message: '"lost" has no slot: no function that the program can get to calls it',
   });
 });
+
+describe('a patch on the same function as another that brings it along', () => {
+  const price = '(module (func (export "price") (param i32) (result i32) (i32.const 1)))';
+
+  test('is refused on top of it, and the other on top of the patch: either would be switched off', async () => {
+    const s = await open();
+    const patches = {
+      flat: await s.patch('flat', 'tax', flat),
+      price: await s.patch('price', 'price', price),
+    };
+    await s.patcher.apply(patches.flat);
+    await expect(s.patcher.apply(patches.price)).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_ORIGINAL_PATCHED',
+      message:
+        'patch "price" replaces price, which "flat" brings along for what it changes elsewhere: that would be switched off',
+    });
+    await s.patcher.revert('flat');
+    await s.patcher.apply(patches.price);
+    await expect(s.patcher.apply(patches.flat)).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_ORIGINAL_PATCHED',
+      message:
+        'patch "flat" brings functions along as the program was built (price), which "price" replaces: that would be switched off',
+    });
+    expect(prices(s)).toEqual([1, 16, 0]);
+  });
+
+  test('one patch of both does both', async () => {
+    const s = await open();
+    const both = `(module
+      (func $tax (param i32) (result i32) (i32.const 5))
+      (func $price (export "price") (param i32) (result i32) (i32.const 1)))`;
+    await s.patcher.apply(await s.patch('both', ['tax', 'price'], both));
+    expect(prices(s)).toEqual([1, 15, 0]);
+  });
+});
