@@ -95,14 +95,18 @@ const source = fc.oneof(
 const imports = fc.tuple(fc.string(), fc.string(), source).map(
   ([module, name, rest]) => ({ module, name, ...rest }) as PatchImport, // fc.oneof loses the union of literals
 );
-const replacement: fc.Arbitrary<Replacement> = fc.record({
-  index: u32,
-  name: fc.option(fc.string(), { nil: undefined }),
-  slot: u32,
-  type: fc.string(),
-  hash,
-  export: fc.string(),
-});
+const replacement: fc.Arbitrary<Replacement> = fc.record(
+  {
+    index: u32,
+    name: fc.option(fc.string(), { nil: undefined }),
+    slot: u32,
+    type: fc.string(),
+    hash,
+    export: fc.string(),
+    unchanged: fc.constant(true as const),
+  },
+  { requiredKeys: ['index', 'name', 'slot', 'type', 'hash', 'export'] },
+);
 const allocator = fc.oneof(
   fc.record({ kind: fc.constant('grow' as const), reason: fc.string() }),
   fc.record(
