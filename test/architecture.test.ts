@@ -37,6 +37,7 @@ const lightEntries: readonly string[] = [
   'wasm/engine.ts',
   'wasm/stand-in.ts',
   'wasm/dwarf/index.ts',
+  'host/threads/index.ts',
   'control/server.ts',
   'control/socket-folder.ts',
   'prepare/cache.ts',

@@ -13,7 +13,15 @@ import {
   threadId,
   Worker,
 } from 'node:worker_threads';
-import { type ControlInput, controlKey, type Introduction, rendezvous } from './protocol.ts';
+import {
+  type ControlInput,
+  controlKey,
+  type Introduction,
+  isSharing,
+  orderedKey,
+  rendezvous,
+  type Sharing,
+} from './protocol.ts';
 
 export interface ControlOptions {
   readonly name: string;
@@ -46,7 +54,7 @@ let control: Worker | undefined;
 /** The control thread of this process, started at the first call. */
 function startControl({ name, folder, path, onFailure }: ControlOptions): Worker {
   if (control !== undefined) return control;
-  const workerData: ControlInput = { wgraft: 'control', name, folder };
+  const workerData: ControlInput = { wgraft: 'control', name, folder, ordered: orderedWord() };
   const file = `./control-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`;
   // The program's own --import and NODE_OPTIONS are none of its business.
   const { NODE_OPTIONS: _, ...env } = process.env;
@@ -89,12 +97,28 @@ export function answerWorkers(options: ControlOptions): void {
 }
 
 /** The side of the control thread. */
-export function announceControl(): void {
+export function announceControl(onSharing: (sharing: Sharing) => void): void {
   const channel = openRendezvous();
   channel.onmessage = ({ data }): void => {
     if (data === null) channel.postMessage(threadId);
+    if (isSharing(data)) onSharing(data);
   };
   channel.postMessage(threadId);
+}
+
+/** Tells the control thread at once, whatever other threads do. Only where it runs already: nothing waits for it. */
+export function tellControl(sharing: Sharing): void {
+  const channel = openRendezvous();
+  channel.postMessage(sharing);
+  channel.close();
+}
+
+/** Of this process; the main thread's is the one that all have. */
+export function orderedWord(): Int32Array<SharedArrayBuffer> {
+  const known: unknown = getEnvironmentData(orderedKey);
+  const buffer = known instanceof SharedArrayBuffer ? known : new SharedArrayBuffer(4);
+  if (buffer !== known) setEnvironmentData(orderedKey, buffer);
+  return new Int32Array(buffer);
 }
 
 function openRendezvous(): Channel {

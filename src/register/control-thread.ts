@@ -6,13 +6,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { listenWith } from '../control/server.ts';
 import { WgraftError } from '../errors.ts';
 import { announceControl } from './connect.ts';
-import { type ControlInput, type Introduction, isIntroduction } from './protocol.ts';
+import { type ControlInput, type Introduction, isIntroduction, type Sharing } from './protocol.ts';
 import type { Threads } from './threads.ts';
 
 /** What threads say waits in their ports until it is read, and must not become much. */
 const loadAfterMs = 1000;
 
-const { name, folder } = workerData as ControlInput; // what connect.ts starts it with
+const { name, folder, ordered } = workerData as ControlInput; // what connect.ts starts it with
 const introduced = new Set<Introduction>();
 let threads: Threads | undefined;
 let loading: Promise<Threads> | undefined;
@@ -26,7 +26,7 @@ function meet(value: unknown): void {
 
 function load(): Promise<Threads> {
   loading ??= import('./threads.ts').then((room) => {
-    threads = new room.Threads();
+    threads = new room.Threads(ordered);
     for (const { threadId, port } of introduced) threads.add(threadId, port);
     introduced.clear();
     return threads;
@@ -37,7 +37,7 @@ function load(): Promise<Threads> {
 // The main thread's comes by the worker's own port, which also keeps this thread alive.
 parentPort?.on('message', meet);
 process.on('workerMessage', meet);
-announceControl();
+announceControl((sharing: Sharing) => void load().then((all) => all.share(sharing)));
 setTimeout(load, loadAfterMs).unref();
 
 listenWith(load, { name, folder }).catch((cause: unknown) => {

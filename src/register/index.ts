@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { requireNow } from '../require-now.ts';
 import { type Config, readConfig } from './config.ts';
-import { answerWorkers } from './connect.ts';
+import { answerWorkers, orderedWord } from './connect.ts';
 import { controlOptions } from './control-options.ts';
 import { installHook } from './hook.ts';
 import type { Loader } from './loader.ts';
@@ -24,6 +24,7 @@ function register(): void {
       session ??= { loader: open(config) };
       return session.loader;
     });
+    orderedWord(); // before any worker is made
     if (isMainThread) process.once('worker', () => answerWorkers(controlOptions(config)));
   } catch (cause) {
     warn(`wgraft is off: ${reasonFor(cause)}`);

@@ -4,7 +4,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { type ErrorJson, WgraftError } from '../errors.ts';
 import type { Patcher } from '../runtime/index.ts';
-import type { Report, Request } from './protocol.ts';
+import type { Report, Request, Sharing } from './protocol.ts';
 
 /** The share of the thread's time that mirrors may take: with thousands of instances one takes a while. */
 const mirrorShare = 0.05;
@@ -26,6 +26,10 @@ export class Link {
       this.#tell();
     });
     this.#mirror();
+  }
+
+  share(sharing: Sharing): void {
+    this.#report({ type: 'sharing', sharing });
   }
 
   /** At once where that is cheap, because the thread may compute from now on; else in the next turn of its event loop. */

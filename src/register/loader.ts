@@ -5,10 +5,17 @@ import { createHash } from 'node:crypto';
 import { reasonOf, WgraftError } from '../errors.ts';
 import { readSlotMap, slotsSection } from '../patch/index.ts';
 import { type CachedModule, forgetCached, prepareCachedSync, prepareUncached } from '../prepare/cache.ts';
-import type { Patcher } from '../runtime/index.ts';
 import { buildIdSection, engine, writeBuildId } from '../wasm/index.ts';
 import type { Config } from './config.ts';
 import { callerName, whyLeft } from './selection.ts';
+
+/** An instance of a prepared module that the program has made. */
+export interface Born {
+  readonly instance: WebAssembly.Instance;
+  readonly module: WebAssembly.Module;
+  readonly imports: WebAssembly.Imports;
+  readonly options: { readonly name?: string };
+}
 
 /** A module on its way to the engine. */
 export interface Loading {
@@ -31,10 +38,9 @@ export interface Decision {
 
 export interface LoaderOptions {
   readonly config: Config;
-  readonly patcher: Patcher;
   readonly warn: (message: string) => void;
-  /** Called with the first instance that can be patched. */
-  readonly onFirst: () => void;
+  /** Takes in an instance, before the program has it. */
+  readonly adopt: (born: Born) => void;
   /** Where it is there, modules are only looked at. */
   readonly explain?: (decision: Decision) => void;
 }
@@ -46,7 +52,6 @@ export class Loader {
   /** Which build has a name: modules of one package are told apart by their hash. */
   readonly #taken = new Map<string, string>();
   readonly #warned = new Set<string>();
-  #first = true;
 
   constructor(options: LoaderOptions) {
     this.#options = options;
@@ -122,14 +127,15 @@ export class Loader {
     try {
       if (!this.isPrepared(module)) return;
       const name = this.#nameOf(module);
-      const given = (imports ?? {}) as WebAssembly.Imports; // the engine has taken them
-      this.#options.patcher.adopt(instance, module, given, name === undefined ? {} : { name });
+      this.#options.adopt({
+        instance,
+        module,
+        imports: (imports ?? {}) as WebAssembly.Imports, // the engine has taken them
+        options: name === undefined ? {} : { name },
+      });
     } catch (cause) {
       this.#warnOnce(`an instance cannot be patched: ${messageOf(cause)}`, messageOf(cause));
     }
-    if (!this.#first) return;
-    this.#first = false;
-    this.#options.onFirst();
   }
 
   /** Whose code is running: where a module comes from, for `load` at a later time. */

@@ -2,24 +2,21 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { WgraftError } from '../errors.ts';
+import type { Mirror } from '../host/threads/index.ts';
 import type { ConsistencyModel } from '../patch/index.ts';
 import {
   type Blocking,
   defaultModel,
-  type PatcherEvent,
   type ProgramStatus,
   type TransitionOptions,
   type TransitionResult,
   type VerifyReport,
 } from '../runtime/index.ts';
-import type { Mirror, Question, Report } from './protocol.ts';
+import type { Change, Part, PartListener, Target } from './part.ts';
+import type { Question, Report, Sharing } from './protocol.ts';
 
 /** What an apply or revert in line is to become. */
-interface Wanted {
-  readonly buildId: string;
-  /** Of the patch, where it is known, and its name. */
-  readonly id: string | undefined;
-  readonly patch: string;
+interface Wanted extends Target {
   readonly direction: 'apply' | 'revert';
   readonly model: ConsistencyModel;
   readonly since: number;
@@ -31,16 +28,16 @@ interface Pending {
   readonly reject: (error: WgraftError) => void;
 }
 
-export interface ThreadListener {
-  event(event: PatcherEvent): void;
-  mirrored(thread: Thread): void;
+export interface ThreadListener extends PartListener {
+  /** It works on a memory that others have too. */
+  shares(sharing: Sharing): void;
   ended(thread: Thread): void;
 }
 
 /** How long a thread may take to answer before it counts as busy, ms. */
 const patienceMs = 100;
 
-export class Thread {
+export class Thread implements Part {
   readonly id: number;
   readonly #port: MessagePort;
   readonly #pending = new Map<number, Pending>();
@@ -65,6 +62,10 @@ export class Thread {
     });
   }
 
+  get title(): string {
+    return `thread ${this.id}`;
+  }
+
   /** The program as it is called here: workers add their thread id, since each has instances of its own. */
   label(program: string): string {
     return this.id === 0 ? program : `${program}@${this.id}`;
@@ -78,7 +79,6 @@ export class Thread {
     return this.programs.some((p) => p.buildId === buildId);
   }
 
-  /** Is the patch of this id on, on its way, or asked for? */
   has(id: string): boolean {
     return (
       this.programs.some((p) => p.patches.some((on) => on.id === id)) ||
@@ -86,7 +86,7 @@ export class Thread {
     );
   }
 
-  /** Its programs as they are now, with how long it has been busy. */
+  /** With how long it has been busy. */
   async look(): Promise<readonly ProgramStatus[]> {
     const busyMs = await this.busyMs();
     const age = performance.now() - this.#mirroredAt;
@@ -127,11 +127,7 @@ export class Thread {
     return this.#ask({ call: 'force', options }) as Promise<TransitionResult>; // link.ts answers with it
   }
 
-  async change(
-    question: Extract<Question, { call: 'apply' | 'revert' }>,
-    wanted: Pick<Wanted, 'buildId' | 'id' | 'patch'>,
-    timeoutMs: number,
-  ): Promise<TransitionResult> {
+  async change(question: Change, wanted: Target, timeoutMs: number): Promise<TransitionResult> {
     const { model = defaultModel } = question.options;
     const direction = question.call;
     const answer = this.#ask(question, { ...wanted, direction, model, since: performance.now() });
@@ -144,7 +140,7 @@ export class Thread {
     return result as TransitionResult; // link.ts answers with it
   }
 
-  /** 0 where its event loop turns, else for how long it has not, ms. */
+  /** Its event loop turns, or has not for so long. */
   async busyMs(): Promise<number> {
     if (this.#ping === undefined) {
       const answered = this.#ask({ call: 'ping' }).catch(() => {});
@@ -168,9 +164,11 @@ export class Thread {
       case 'mirror':
         this.#mirror = report.mirror;
         this.#mirroredAt = performance.now();
-        return listener.mirrored(this);
+        return listener.changed(this);
       case 'event':
         return listener.event({ ...report.event, program: this.label(report.event.program) });
+      case 'sharing':
+        return listener.shares(report.sharing);
       case 'reply':
         return this.#settle(report.id)?.resolve(report.result);
       case 'refusal':
@@ -211,7 +209,7 @@ export class Thread {
     return { ...program, transition: { patch, direction, model, phase, runningMs, instances } };
   }
 
-  #stalled({ buildId, patch }: Pick<Wanted, 'buildId' | 'patch'>): WgraftError {
+  #stalled({ buildId, patch }: Target): WgraftError {
     const program = this.programs.find((p) => p.buildId === buildId);
     const name = this.label(program?.name ?? buildId.slice(0, 12));
     const { done, total } = program?.transition?.instances ?? {
@@ -228,7 +226,7 @@ export class Thread {
 
   #endedError(): WgraftError {
     return new WgraftError('WGRAFT_ERR_PROGRAM_ENDED', {
-      program: `thread ${this.id}`,
+      program: this.title,
       how: 'its thread ended',
     });
   }

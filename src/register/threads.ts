@@ -1,6 +1,7 @@
 // The operations on a program with several threads. Each thread has a patcher and instances of its own, so each switches on
-// its own; here requests are handed to all that they concern, and answers put together. A patch belongs to the program:
-// threads that come later get it, too, and where one thread refuses it, it comes off the others again.
+// its own; only threads that work on one memory switch together, as a group. Here requests are handed to all these parts of the
+// program that they concern, and answers put together. A patch belongs to the program: parts that come later get it, too,
+// and where one refuses it, it comes off the others again.
 
 import type { MessagePort } from 'node:worker_threads';
 import { WgraftError } from '../errors.ts';
@@ -17,7 +18,12 @@ import {
   type TransitionResult,
   type VerifyReport,
 } from '../runtime/index.ts';
+import { collectGarbage } from './collect-garbage.ts';
+import { MemoryGroup } from './memory-group.ts';
+import type { Part, PartListener } from './part.ts';
+import type { Sharing } from './protocol.ts';
 import { Thread } from './thread.ts';
+import { reasonFor, warn } from './warn.ts';
 
 interface Known {
   readonly id: string;
@@ -32,49 +38,91 @@ const graceMs = 250;
 
 export class Threads implements Operations {
   readonly #threads = new Set<Thread>();
+  readonly #groups = new Set<MemoryGroup>();
+  /** See `orderedKey` in protocol.ts. */
+  readonly #ordered: Int32Array<SharedArrayBuffer>;
   readonly #events = new Events();
+  readonly #listener: PartListener = {
+    event: (event) => this.#events.emit(event),
+    changed: (part) => void this.#catchUp(part),
+  };
   /** The patches that are on through here, in the order of the patch stack. */
   #patches: readonly Known[] = [];
-  /** Threads that are given patches right now, and what each was given: where that failed or was reversed, it is not tried again. */
-  readonly #catchingUp = new Set<Thread>();
-  readonly #given = new WeakMap<Thread, Set<string>>();
+  /** Parts that are given patches right now, and what each was given: where that failed or was reversed, it is not tried again. */
+  readonly #catchingUp = new Set<Part>();
+  readonly #given = new WeakMap<Part, Set<string>>();
+
+  constructor(ordered: Int32Array<SharedArrayBuffer>) {
+    this.#ordered = ordered;
+  }
 
   add(id: number, port: MessagePort): void {
     const thread = new Thread(id, port, {
-      event: (event) => this.#events.emit(event),
-      mirrored: (mirrored) => this.#catchUp(mirrored),
-      ended: (ended) => void this.#threads.delete(ended),
+      ...this.#listener,
+      shares: (sharing) => this.share(sharing),
+      ended: (ended) => this.#end(ended),
     });
     this.#threads.add(thread);
   }
 
-  get #all(): Thread[] {
-    return [...this.#threads].sort((a, b) => a.id - b.id);
+  /** A thread works on a memory that others have too, or will have. */
+  share(sharing: Sharing): void {
+    try {
+      const group = [...this.#groups].find((g) => g.isOf(sharing.memory)) ?? this.#newGroup(sharing.memory);
+      group.share(sharing);
+    } catch (cause) {
+      warn(`thread ${sharing.thread} cannot be patched: ${reasonFor(cause)}`);
+    }
+  }
+
+  #newGroup(memory: WebAssembly.Memory): MemoryGroup {
+    const taken = new Set([...this.#groups].map((g) => g.number));
+    let number = 1;
+    while (taken.has(number)) number += 1;
+    const group = new MemoryGroup(number, memory, {
+      ...this.#listener,
+      onEmpty: (empty) => {
+        this.#groups.delete(empty);
+        collectGarbage(); // the program waits for its memory to be given back
+      },
+    });
+    this.#groups.add(group);
+    return group;
+  }
+
+  #end(thread: Thread): void {
+    this.#threads.delete(thread);
+    for (const group of this.#groups) group.dismiss(thread.id);
+  }
+
+  get #all(): Part[] {
+    return [...this.#groups, ...[...this.#threads].sort((a, b) => a.id - b.id)];
   }
 
   async status(): Promise<Status> {
-    const programs = await Promise.all(this.#all.map((thread) => thread.look()));
+    const programs = await Promise.all(this.#all.map((part) => part.look()));
     return { pid: process.pid, programs: programs.flat() };
   }
 
   async blocking(): Promise<readonly Blocking[]> {
-    return (await Promise.all(this.#all.map((thread) => thread.blocking()))).flat();
+    return (await Promise.all(this.#all.map((part) => part.blocking()))).flat();
   }
 
   async verify(bytes: Uint8Array): Promise<VerifyReport> {
     const patch = loadPatch(bytes);
-    const threads = this.#threadsOf(patch);
-    const reports = await Promise.all(threads.map((thread) => thread.verify(bytes)));
+    const parts = this.#partsOf(patch);
+    const reports = await Promise.all(parts.map((part) => part.verify(bytes)));
     const [first] = reports;
     if (first === undefined) throw await this.#noProgram(patch, bytes);
     return { ...first, applied: reports.every((r) => r.applied) };
   }
 
   async apply(bytes: Uint8Array, options: TransitionOptions = {}): Promise<TransitionResult> {
+    Atomics.store(this.#ordered, 0, 1);
     const patch = loadPatch(bytes);
-    const concerned = this.#threadsOf(patch);
+    const concerned = this.#partsOf(patch);
     if (concerned.length === 0) throw await this.#noProgram(patch, bytes);
-    const without = concerned.filter((thread) => !thread.has(patch.id));
+    const without = concerned.filter((part) => !part.has(patch.id));
     const { id, manifest } = patch;
     const { buildId } = manifest.target;
     // Where all have it, any of them says so.
@@ -82,9 +130,9 @@ export class Threads implements Operations {
     const wanted = { buildId, id, patch: manifest.name };
     const question = { call: 'apply', patch: bytes, options } as const;
     const limitMs = (options.timeoutMs ?? defaultTimeoutMs) + graceMs;
-    const threads = without.length > 0 ? without : concerned;
-    for (const thread of threads) this.#note(thread, id);
-    const settled = await Promise.allSettled(threads.map((t) => t.change(question, wanted, limitMs)));
+    const parts = without.length > 0 ? without : concerned;
+    for (const part of parts) this.#note(part, id);
+    const settled = await Promise.allSettled(parts.map((p) => p.change(question, wanted, limitMs)));
     const refused = reasons(settled);
     if (without.length === 0) return joined(settled);
     const { wait = true } = options;
@@ -92,26 +140,26 @@ export class Threads implements Operations {
     if (refused.length === 0 && !reversed) return joined(settled);
     const stalled = refused.every((reason) => WgraftError.is(reason, 'WGRAFT_ERR_TRANSITION_STALLED'));
     // A transition that is late goes on; one that cannot be, or was reversed, must not be half there.
-    if (!stalled || reversed) await this.#takeBack(id, threads);
+    if (!stalled || reversed) await this.#takeBack(id, parts);
     return joined(settled);
   }
 
   async revert(wanted: string | undefined, options: TransitionOptions = {}): Promise<TransitionResult> {
     const { id, name, buildId } = this.#find(wanted);
     this.#patches = this.#patches.filter((known) => known.id !== id);
-    const threads = this.#all.filter((thread) => thread.has(id));
+    const parts = this.#all.filter((part) => part.has(id));
     const limitMs = (options.timeoutMs ?? defaultTimeoutMs) + graceMs;
     const question = { call: 'revert', patch: id, options } as const;
     const settled = await Promise.allSettled(
-      threads.map((thread) => thread.change(question, { buildId, id, patch: name }, limitMs)),
+      parts.map((part) => part.change(question, { buildId, id, patch: name }, limitMs)),
     );
     return joined(settled);
   }
 
   async force(options: TransitionOptions = {}): Promise<TransitionResult> {
-    const waiting = this.#all.filter((thread) => thread.programs.some((p) => p.transition !== undefined));
+    const waiting = this.#all.filter((part) => part.programs.some((p) => p.transition !== undefined));
     if (waiting.length === 0) throw new WgraftError('WGRAFT_ERR_NO_TRANSITION', {});
-    const settled = await Promise.allSettled(waiting.map((thread) => thread.force(options)));
+    const settled = await Promise.allSettled(waiting.map((part) => part.force(options)));
     return joined(settled);
   }
 
@@ -119,15 +167,15 @@ export class Threads implements Operations {
     return this.#events.subscribe(listener);
   }
 
-  #threadsOf({ manifest }: LoadedPatch): Thread[] {
-    return this.#all.filter((thread) => thread.runs(manifest.target.buildId));
+  #partsOf({ manifest }: LoadedPatch): Part[] {
+    return this.#all.filter((part) => part.runs(manifest.target.buildId));
   }
 
-  /** Why no thread can take a patch: a thread that is free knows best what differs. */
+  /** Why no part can take a patch: a part that is free knows best what differs. */
   async #noProgram(patch: LoadedPatch, bytes: Uint8Array): Promise<unknown> {
-    for (const thread of this.#all) {
-      if ((await thread.busyMs()) > 0) continue;
-      const reason: unknown = await thread.verify(bytes).then(
+    for (const part of this.#all) {
+      if ((await part.busyMs()) > 0) continue;
+      const reason: unknown = await part.verify(bytes).then(
         () => undefined,
         (error: unknown) => error,
       );
@@ -138,10 +186,8 @@ export class Threads implements Operations {
 
   /** Patches that the program applied itself are known from the mirrors only. */
   #find(wanted: string | undefined): Omit<Known, 'bytes'> {
-    const mirrored = this.#all.flatMap((thread) =>
-      thread.programs.flatMap(({ buildId, patches }) =>
-        patches.map(({ id, name }) => ({ id, name, buildId })),
-      ),
+    const mirrored = this.#all.flatMap((part) =>
+      part.programs.flatMap(({ buildId, patches }) => patches.map(({ id, name }) => ({ id, name, buildId }))),
     );
     const all = [...mirrored.filter((m) => !this.#patches.some((k) => k.id === m.id)), ...this.#patches];
     const found = all.findLast(
@@ -156,54 +202,51 @@ export class Threads implements Operations {
     );
   }
 
-  async #takeBack(id: string, threads: readonly Thread[]): Promise<void> {
+  async #takeBack(id: string, parts: readonly Part[]): Promise<void> {
     this.#patches = this.#patches.filter((known) => known.id !== id);
-    const having = threads.filter((thread) => thread.has(id));
+    const having = parts.filter((part) => part.has(id));
     const question = { call: 'revert', patch: id, options: { wait: false } } as const;
     await Promise.allSettled(
-      having.map((thread) => thread.change(question, { buildId: '', id, patch: id }, defaultTimeoutMs)),
+      having.map((part) => part.change(question, { buildId: '', id, patch: id }, defaultTimeoutMs)),
     );
   }
 
-  /** A thread that has begun to run a program gets the patches that the program has. */
-  async #catchUp(thread: Thread): Promise<void> {
-    if (this.#catchingUp.has(thread)) return;
-    this.#catchingUp.add(thread);
-    for (let next = this.#missing(thread); next !== undefined; next = this.#missing(thread))
-      await this.#give(thread, next);
-    this.#catchingUp.delete(thread);
+  /** A part that has begun to run a program gets the patches that the program has. */
+  async #catchUp(part: Part): Promise<void> {
+    if (this.#catchingUp.has(part)) return;
+    this.#catchingUp.add(part);
+    for (let next = this.#missing(part); next !== undefined; next = this.#missing(part))
+      await this.#give(part, next);
+    this.#catchingUp.delete(part);
   }
 
-  #missing(thread: Thread): Known | undefined {
-    const given = this.#given.get(thread);
-    return this.#patches.find(
-      ({ id, buildId }) => thread.runs(buildId) && !thread.has(id) && !given?.has(id),
-    );
+  #missing(part: Part): Known | undefined {
+    const given = this.#given.get(part);
+    return this.#patches.find(({ id, buildId }) => part.runs(buildId) && !part.has(id) && !given?.has(id));
   }
 
-  #note(thread: Thread, id: string): void {
-    this.#given.set(thread, new Set(this.#given.get(thread)).add(id));
+  #note(part: Part, id: string): void {
+    this.#given.set(part, new Set(this.#given.get(part)).add(id));
   }
 
-  async #give(thread: Thread, { id, name, buildId, bytes }: Known): Promise<void> {
+  async #give(part: Part, { id, name, buildId, bytes }: Known): Promise<void> {
     const question = { call: 'apply', patch: bytes, options: {} } as const;
-    this.#note(thread, id);
+    this.#note(part, id);
     try {
-      await thread.change(question, { buildId, id, patch: name }, defaultTimeoutMs + graceMs);
+      await part.change(question, { buildId, id, patch: name }, defaultTimeoutMs + graceMs);
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      process.emitWarning(`thread ${thread.id} runs without patch "${name}": ${reason}`, 'WgraftWarning');
+      warn(`${part.title} runs without patch "${name}": ${reasonFor(cause)}`);
     }
   }
 }
 
-/** One result for all threads. @throws the first refusal */
+/** One result for all parts. @throws the first refusal */
 function joined(settled: readonly PromiseSettledResult<TransitionResult>[]): TransitionResult {
   const [refusal] = reasons(settled);
   if (refusal !== undefined) throw refusal;
   const results = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []));
   const [first] = results;
-  if (first === undefined) throw new WgraftError('WGRAFT_ERR_INTERNAL', { what: 'no thread was asked' });
+  if (first === undefined) throw new WgraftError('WGRAFT_ERR_INTERNAL', { what: 'no part was asked' });
   return {
     ...first,
     complete: results.every((r) => r.complete),

@@ -35,6 +35,8 @@ const row = { live: 0, order: 1, stage: 2, vote: 3, bell: 4 } as const;
 
 const headerWords = 16;
 const rowWords = 8;
+/** Of a thread that is new, and has taken none. */
+const noOrder = -1;
 const phaseMask = 7;
 const countStep = 8;
 
@@ -76,9 +78,9 @@ export class Board {
     return new Bell(this.words.buffer, (headerWords + index * rowWords + row.bell) * 4);
   }
 
-  /** A thread's row counts from now on. */
-  enter(index: number, order: number): void {
-    this.report(index, order, 4);
+  /** A thread's row counts from now on: it is waited for until it has taken the order that runs. */
+  enter(index: number): void {
+    this.report(index, noOrder, 4);
     for (;;) {
       const rows = this.#load(header.rows);
       if (rows > index || Atomics.compareExchange(this.words, header.rows, rows, index + 1) === rows) break;

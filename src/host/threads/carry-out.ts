@@ -23,9 +23,6 @@ import type { Board, Stage } from './board.ts';
 import type { FromThread, Order } from './protocol.ts';
 import { StandStill } from './stand-still.ts';
 
-/** Of a thread that is new, and has taken none. */
-const noOrder = -1;
-
 export class CarryOut {
   readonly #patcher: Patcher;
   readonly #board: Board;
@@ -59,8 +56,8 @@ export class CarryOut {
 
   /** The thread is one of the group from now on; `order` is under way. */
   join(order: Order | undefined): void {
-    this.#order = order;
-    this.#board.enter(this.#row, order?.number ?? noOrder);
+    this.#board.enter(this.#row);
+    if (order !== undefined) this.take(order);
   }
 
   take(order: Order): void {

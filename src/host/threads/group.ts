@@ -2,7 +2,7 @@
 // all of them, so that `listen` and the command line work on it as on a single patcher. It lives on one thread, whose event loop
 // should turn; that thread's own instances join by an invitation, like others.
 
-import { MessageChannel } from 'node:worker_threads';
+import { type BroadcastChannel, MessageChannel, type MessagePort } from 'node:worker_threads';
 import { WgraftError } from '../../errors.ts';
 import { readPatch } from '../../patch/index.ts';
 import {
@@ -19,13 +19,20 @@ import {
 import { Board } from './board.ts';
 import { Chronicle } from './chronicle.ts';
 import { Conductor } from './conductor.ts';
-import type { FromThread, Invitation, Order, ToThread } from './protocol.ts';
+import type { FromThread, Invitation, Mirror, Order, ToThread } from './protocol.ts';
 import { blockingOf, overviewOf, statusOf, type Threads } from './survey.ts';
 import { ThreadLink } from './thread-link.ts';
+import { Wire } from './wire.ts';
 
 export interface ThreadGroupOptions {
   /** How many threads it can have at a time. Default 256. */
   readonly maxThreads?: number;
+}
+
+/** What is different under the register hook. */
+export interface HookedGroup {
+  /** The last thread has left. */
+  readonly onEmpty: () => void;
 }
 
 /** @public Patches all threads of a group, and reports on them. */
@@ -35,9 +42,11 @@ export class ThreadGroup implements Operations {
   readonly #conductor: Conductor;
   readonly #links = new Map<number, ThreadLink>();
   readonly #chronicle = new Chronicle(() => this.#drain());
+  readonly #hooked: HookedGroup | undefined;
   #lastPhase = 0;
 
-  constructor({ maxThreads = 256 }: ThreadGroupOptions = {}) {
+  constructor({ maxThreads = 256 }: ThreadGroupOptions = {}, hooked?: HookedGroup) {
+    this.#hooked = hooked;
     this.#board = Board.create(maxThreads);
     this.#conductor = new Conductor(this.#patcher, this.#board, {
       gather: () => this.#gather(),
@@ -58,20 +67,53 @@ export class ThreadGroup implements Operations {
    * @throws WGRAFT_ERR_GROUP_FULL
    */
   invite(): Invitation {
+    const { port1, port2 } = new MessageChannel();
+    const link = this.#connect(port1);
+    port1.once('close', () => this.#leave(link));
+    this.#welcome(link);
+    return { port: port2, board: this.#board.words.buffer, row: link.row };
+  }
+
+  /**
+   * Takes in a thread that may have instances already: from now on all wait for it.
+   * @param thread Node's `threadId`
+   * @throws WGRAFT_ERR_GROUP_FULL
+   * @internal
+   */
+  admit(channel: BroadcastChannel, thread: number, mirror: Mirror): void {
+    const link = this.#connect(channel);
+    link.thread = thread;
+    link.mirror = mirror;
+    this.#board.enter(link.row);
+    this.#welcome(link);
+  }
+
+  /** A thread that was admitted has ended. @internal */
+  dismiss(thread: number): void {
+    for (const link of this.#links.values()) if (link.thread === thread) this.#leave(link);
+  }
+
+  /** A program that its threads run. @internal */
+  introduce(module: WebAssembly.Module, name: string | undefined): void {
+    this.#patcher.introduce(module, name).isKept = true;
+  }
+
+  #connect(channel: MessagePort | BroadcastChannel): ThreadLink {
     const limit = this.#board.capacity;
     const row = Array.from({ length: limit }, (_, i) => i).find((i) => !this.#links.has(i));
     if (row === undefined) throw new WgraftError('WGRAFT_ERR_GROUP_FULL', { limit });
-    const { port1, port2 } = new MessageChannel();
-    const link = new ThreadLink(row, port1, this.#board.bell(row));
+    const link = new ThreadLink(row, new Wire(channel), this.#board.bell(row));
     this.#links.set(row, link);
-    port1.on('message', (report: FromThread) => {
+    link.hear((report) => {
       this.#hear(link, report);
       this.#goOn();
     });
-    port1.once('close', () => this.#leave(link));
-    port1.unref();
-    link.post({ type: 'welcome', state: this.#conductor.state });
-    return { port: port2, board: this.#board.words.buffer, row };
+    return link;
+  }
+
+  #welcome(link: ThreadLink): void {
+    const { row } = link;
+    link.post({ type: 'welcome', state: this.#conductor.state, board: this.#board.words.buffer, row });
   }
 
   async verify(bytes: Uint8Array): Promise<VerifyReport> {
@@ -109,6 +151,11 @@ export class ThreadGroup implements Operations {
 
   async status(): Promise<Status> {
     await this.#ask();
+    return this.statusNow();
+  }
+
+  /** As it was last known. @internal */
+  statusNow(): Status {
     return statusOf(this.#patcher.statusNow(), this.#threads);
   }
 
@@ -123,7 +170,12 @@ export class ThreadGroup implements Operations {
   }
 
   get #threads(): Threads {
-    return { board: this.#board, links: [...this.#links.values()], order: this.#conductor.order };
+    return {
+      board: this.#board,
+      links: [...this.#links.values()],
+      order: this.#conductor.order,
+      areHooked: this.#hooked !== undefined,
+    };
   }
 
   /** One transition at a time, of all programs: the board has room for one. */
@@ -168,11 +220,8 @@ export class ThreadGroup implements Operations {
       case 'attention':
         link.attention = report.words;
         return;
-      case 'program': {
-        const { module, name } = report;
-        this.#patcher.introduce(module, name).isKept = true;
-        return;
-      }
+      case 'program':
+        return this.introduce(report.module, report.name);
       case 'event':
         if (report.event.type !== 'transition')
           this.#chronicle.hear({ ...report.event, thread: link.thread ?? 0 });
@@ -192,19 +241,23 @@ export class ThreadGroup implements Operations {
       }
       case 'failed':
         return this.#conductor.fail(report.order, WgraftError.from(report.error));
+      case 'left':
+        return this.#leave(link);
     }
   }
 
-  /** A thread has ended. All that it said was heard: its port must not be read any more (Node 26 crashes). */
+  /** A thread has ended. All that it said was heard. */
   #leave(link: ThreadLink): void {
+    if (this.#links.get(link.row) !== link) return;
     this.#links.delete(link.row);
     this.#board.leave(link.row);
-    link.answer();
+    link.close();
     const thread = link.thread ?? 0;
     for (const { name, instances } of link.mirror?.status.programs ?? [])
       for (const { id } of instances)
         this.#chronicle.hear({ type: 'instance', program: name, instance: id, thread, change: 'gone' });
     this.#goOn();
+    if (this.#links.size === 0) this.#hooked?.onEmpty();
   }
 
   #absent(order: Order, round: number): Conflict[] {

@@ -1,5 +1,7 @@
 // Threads that share one memory, patched as one.
 
 export { ThreadGroup, type ThreadGroupOptions } from './group.ts';
-export { joinGroup, type Member } from './member.ts';
-export type { Invitation } from './protocol.ts';
+export { joinGroup, Member } from './member.ts';
+export type { FromThread, GroupState, Invitation, Mirror, ToThread } from './protocol.ts';
+export { isSameMemory } from './same-memory.ts';
+export { Wire } from './wire.ts';

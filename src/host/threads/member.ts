@@ -1,7 +1,7 @@
 // A thread of a group: it has a patcher of its own, whose transitions are the group's. Orders are taken wherever the thread can be
 // reached: at its event loop, at each host call of its programs, and while it sleeps in `sleep`.
 
-import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
+import { threadId } from 'node:worker_threads';
 import {
   type Heritage,
   type InstanceHandle,
@@ -20,6 +20,7 @@ import { Sleeper } from '../sleeper.ts';
 import { Board } from './board.ts';
 import { CarryOut } from './carry-out.ts';
 import type { FromThread, Invitation, ToThread } from './protocol.ts';
+import { Wire } from './wire.ts';
 
 /** `wait` cannot be woken by the bell: it looks at it so often, ms. */
 const waitSliceMs = 50;
@@ -31,13 +32,13 @@ const waitSliceMs = 50;
  * const { instance } = await member.instantiate(module, { env: { memory } });
  */
 export function joinGroup(invitation: Invitation): Member {
-  return new Member(invitation);
+  return new Member(new Wire(invitation.port), invitation);
 }
 
 /** @public A thread's part in a group. */
 export class Member {
-  readonly patcher: Patcher = new Patcher();
-  readonly #port: MessagePort;
+  readonly patcher: Patcher;
+  readonly #wire: Wire<ToThread, FromThread>;
   readonly #bell: Bell;
   readonly #sleeper: Sleeper;
   readonly #budget = new LookBudget();
@@ -50,8 +51,14 @@ export class Member {
   #blocking = '';
   #isMirrorDue = false;
 
-  constructor({ port, board, row }: Invitation) {
-    this.#port = port;
+  /** @param patcher it may have instances already. */
+  constructor(
+    wire: Wire<ToThread, FromThread>,
+    { board, row }: Omit<Invitation, 'port'>,
+    patcher: Patcher = new Patcher(),
+  ) {
+    this.patcher = patcher;
+    this.#wire = wire;
     const shared = new Board(board);
     this.#bell = shared.bell(row);
     this.#sleeper = new Sleeper(this.#bell, (asleep) => this.#visit(asleep));
@@ -59,8 +66,8 @@ export class Member {
     this.patcher.subscribe((event) => this.#heard(event));
     this.#report({ type: 'joined', thread: threadId });
     this.#takeMessages();
-    port.on('message', (message: ToThread) => this.#serve(message));
-    port.unref();
+    if (patcher.statusNow().programs.length > 0) this.#tell(false);
+    wire.listen((message) => this.#serve(message));
   }
 
   /**
@@ -196,10 +203,10 @@ export class Member {
   #takeMessages(): boolean {
     let asked = false;
     for (;;) {
-      const received = receiveMessageOnPort(this.#port) as { message: ToThread } | undefined;
-      if (received === undefined) return asked;
+      const message = this.#wire.receive();
+      if (message === undefined) return asked;
       asked = true;
-      this.#take(received.message);
+      this.#take(message);
     }
   }
 
@@ -239,7 +246,7 @@ export class Member {
   }
 
   #report(report: FromThread): void {
-    this.#port.postMessage(report);
+    this.#wire.post(report);
   }
 }
 

@@ -33,8 +33,13 @@ export interface GroupState {
 }
 
 export type ToThread =
-  /** Always the first. */
-  | { readonly type: 'welcome'; readonly state: GroupState }
+  /** Always the first; with the thread's place in the group. */
+  | {
+      readonly type: 'welcome';
+      readonly state: GroupState;
+      readonly board: SharedArrayBuffer;
+      readonly row: number;
+    }
   | { readonly type: 'order'; readonly order: Order }
   /** The order is carried out. */
   | { readonly type: 'settled'; readonly buildId: string; readonly heritage: Heritage }
@@ -65,4 +70,6 @@ export type FromThread =
   | { readonly type: 'placed'; readonly buildId: string; readonly places: PlacesJson }
   | { readonly type: 'conflicts'; readonly round: number; readonly conflicts: readonly Conflict[] }
   /** It cannot carry out the order. */
-  | { readonly type: 'failed'; readonly order: number; readonly error: ErrorJson };
+  | { readonly type: 'failed'; readonly order: number; readonly error: ErrorJson }
+  /** Nothing of the program is left in it. */
+  | { readonly type: 'left' };

@@ -16,6 +16,8 @@ export interface Threads {
   readonly board: Board;
   readonly links: readonly ThreadLink[];
   readonly order: Order | undefined;
+  /** They are reached at their event loops only. */
+  readonly areHooked: boolean;
 }
 
 /** @param status the conductor's */
@@ -67,14 +69,27 @@ export function overviewOf(transition: Transition, threads: Threads): Overview {
     threads.links.flatMap((l) => l.mirror?.blocking ?? []).flatMap((b) => b.functions),
   );
   const busy = threads.links.filter((l) => l.busyMs > 0 && !isThrough(l, threads) && here(l, buildId));
-  const reasons = busy.map(
-    (l) => `thread ${l.thread} has made no host call for ${(l.busyMs / 1000).toFixed(1)}s`,
-  );
+  const reason = (threads.areHooked ? whyNotAtLoops : whyNotAtCalls)(busy);
+  return { done, total, functions: [...functions], ...(busy.length > 0 ? { reason } : {}) };
+}
+
+function whyNotAtCalls(busy: readonly ThreadLink[]): string {
+  const reasons = busy.map((l) => `thread ${l.thread} has made no host call for ${showSeconds(l.busyMs)}`);
   const help = busy.some((l) => l.attention === undefined)
     ? ' (prepared with --attention: at its function calls, too)'
     : '';
-  const reason = `${reasons.join(', ')}, and can only be switched at one${help}`;
-  return { done, total, functions: [...functions], ...(busy.length > 0 ? { reason } : {}) };
+  return `${reasons.join(', ')}, and can only be switched at one${help}`;
+}
+
+function whyNotAtLoops(busy: readonly ThreadLink[]): string {
+  const reasons = busy.map(
+    (l) => `the event loop of thread ${l.thread} has not turned for ${showSeconds(l.busyMs)}`,
+  );
+  return `${reasons.join(', ')}, and it can only be switched there`;
+}
+
+function showSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)}s`;
 }
 
 function instancesOf(link: ThreadLink, buildId: string, threads: Threads): InstanceStatus[] {

@@ -1,33 +1,33 @@
 // The group's end of the line to one thread, and what was last heard of it.
 
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Bell } from '../bell.ts';
 import type { FromThread, Mirror, ToThread } from './protocol.ts';
+import type { Wire } from './wire.ts';
 
 /** How long a thread has to come to its event loop or a host call before it is called busy, ms. */
 const patienceMs = 100;
 
 export class ThreadLink {
   readonly row: number;
-  /** Node's; undefined until it has joined. */
+  /** Node's; undefined until that is known. */
   thread: number | undefined;
   mirror: Mirror | undefined;
   /** There where its program was prepared with attention. */
   attention: Int32Array<SharedArrayBuffer> | undefined;
-  readonly #port: MessagePort;
+  readonly #wire: Wire<FromThread, ToThread>;
   readonly #bell: Bell;
   /** When the oldest look was asked for that it has not answered. */
   #askedAt: number | undefined;
   #answered: (() => void)[] = [];
 
-  constructor(row: number, port: MessagePort, bell: Bell) {
+  constructor(row: number, wire: Wire<FromThread, ToThread>, bell: Bell) {
     this.row = row;
-    this.#port = port;
+    this.#wire = wire;
     this.#bell = bell;
   }
 
   post(message: ToThread): void {
-    this.#port.postMessage(message); // before the call, which says that it is there
+    this.#wire.post(message); // before the call, which says that it is there
     this.#bell.call();
     if (this.attention !== undefined) Atomics.store(this.attention, 0, 1);
   }
@@ -42,10 +42,19 @@ export class ThreadLink {
   /** What it has said and nobody has heard yet. */
   *unheard(): Generator<FromThread> {
     for (;;) {
-      const received = receiveMessageOnPort(this.#port) as { message: FromThread } | undefined;
-      if (received === undefined) return;
-      yield received.message;
+      const report = this.#wire.receive();
+      if (report === undefined) return;
+      yield report;
     }
+  }
+
+  hear(listener: (report: FromThread) => void): void {
+    this.#wire.listen(listener);
+  }
+
+  close(): void {
+    this.#wire.close();
+    this.answer();
   }
 
   reflect(mirror: Mirror, isAnswer: boolean): void {
