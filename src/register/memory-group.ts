@@ -29,7 +29,10 @@ export class MemoryGroup implements Part {
     this.number = number;
     this.#memory = memory;
     this.#listener = listener;
-    this.#group = new ThreadGroup({}, { onEmpty: () => listener.onEmpty(this) });
+    this.#group = new ThreadGroup(
+      {},
+      { onMirror: () => listener.changed(this), onEmpty: () => listener.onEmpty(this) },
+    );
     this.#group.subscribe((event) => listener.event({ ...event, program: this.#label(event.program) }));
   }
 
@@ -69,7 +72,7 @@ export class MemoryGroup implements Part {
   }
 
   runs(buildId: string): boolean {
-    return this.programs.some((p) => p.buildId === buildId);
+    return this.programs.some((p) => p.buildId === buildId && p.instances.length > 0);
   }
 
   async look(): Promise<readonly ProgramStatus[]> {

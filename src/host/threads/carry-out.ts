@@ -9,14 +9,16 @@
 // A thread that fails stays where it is, so that no other goes on, and says so; the group then reverses the order.
 
 import { WgraftError } from '../../errors.ts';
-import type {
-  Agreement,
-  Conflict,
-  Coordination,
-  Instance,
-  Patcher,
-  PatcherEvent,
-  Transition,
+import {
+  type Agreement,
+  type Conflict,
+  type Coordination,
+  type Heritage,
+  type Instance,
+  loadPatch,
+  type Patcher,
+  type PatcherEvent,
+  type Transition,
 } from '../../runtime/index.ts';
 import { asJson } from '../as-json.ts';
 import type { Board, Stage } from './board.ts';
@@ -32,6 +34,8 @@ export class CarryOut {
   readonly #coordination: Coordination;
   #order: Order | undefined;
   #transition: Transition | undefined;
+  /** Its program is new here, and the others do not go on without this thread. */
+  #isAwaited = false;
 
   constructor(patcher: Patcher, board: Board, row: number, report: (report: FromThread) => void) {
     this.#patcher = patcher;
@@ -67,6 +71,24 @@ export class CarryOut {
   }
 
   /**
+   * What a program that is new here has by the running order, where all other threads are through with it: then it cannot be joined
+   * any more. Else nobody gets through with it from now on before this thread.
+   * @param heritage without that order
+   * @returns `again`: there is another order by now; take that first
+   */
+  inherit(buildId: string, heritage: Heritage): Heritage | 'again' {
+    const order = this.#order;
+    if (order?.buildId !== buildId || this.isRunning) return heritage;
+    this.#board.report(this.#row, order.number, 0); // before the question
+    this.#isAwaited = !this.#board.isOver(order.number);
+    if (this.#isAwaited) return heritage;
+    this.#board.report(this.#row, order.number, 4);
+    const memoryBase = this.#board.memoryBase;
+    const { tableTop } = this.#board;
+    return this.#board.order === order.number ? after(order, heritage, { memoryBase, tableTop }) : 'again';
+  }
+
+  /**
    * An instance is about to be born: where its program is in transition, this thread is concerned from now on, and others do not
    * go on before the instance is as far as they are.
    * @returns to be called when it is born
@@ -75,7 +97,9 @@ export class CarryOut {
     const order = this.#order;
     const none = (): void => {};
     if (order?.buildId !== buildId) return none;
-    if (!this.isRunning && this.#board.stageOf(this.#row, order.number) === 4) this.#start(order);
+    const isAside = this.#isAwaited || this.#board.stageOf(this.#row, order.number) === 4;
+    this.#isAwaited = false;
+    if (!this.isRunning && isAside) this.#start(order);
     const transition = this.#transition;
     if (transition === undefined || !this.isRunning) return none;
     if (transition.state === 'preparing') {
@@ -202,4 +226,27 @@ export class CarryOut {
     const concerned = (row: number): boolean => this.#board.stageOf(row, number) < 3;
     return this.#standStill.join(this.#row, conflicts.length === 0, concerned) ? 'switch' : 'wait';
   }
+}
+
+/** What a program has when an order is carried out. */
+function after(
+  { direction, patch, universe, places }: Order,
+  heritage: Heritage,
+  { memoryBase, tableTop }: { readonly memoryBase: number | undefined; readonly tableTop: number },
+): Heritage {
+  const others = heritage.patches.filter((bytes) => loadPatch(bytes).id !== patch.id);
+  if (direction === 'revert') return { ...heritage, universe, patches: others };
+  const isCumulative = loadPatch(patch.bytes).manifest.cumulative === true;
+  const place = {
+    tableBase: tableTop,
+    ...places.patches[patch.id],
+    ...(memoryBase === undefined ? {} : { memoryBase }),
+    hasData: memoryBase !== undefined,
+  };
+  return {
+    ...heritage,
+    universe,
+    patches: isCumulative ? [patch.bytes] : [...others, patch.bytes],
+    places: { ...places, patches: { ...places.patches, [patch.id]: place } },
+  };
 }

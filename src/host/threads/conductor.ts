@@ -130,7 +130,10 @@ export class Conductor {
     if (transition.state === 'cancelled') delete program.places.of(record.patch.id).tableBase;
     const on = new Set(program.stack.map((r) => r.patch.id));
     for (const id of this.#files.keys()) if (!this.#isOn(id)) this.#files.delete(id);
-    for (const id of on) program.places.of(id).hasData = true;
+    for (const id of on) {
+      const place = program.places.of(id);
+      place.hasData = place.memoryBase !== undefined; // else no thread has an instance
+    }
     this.#orchestra.tell({ type: 'settled', buildId: program.buildId, heritage: this.#heritage(program) });
   }
 
@@ -169,7 +172,9 @@ export class Conductor {
     if (this.#standStill.state === 'switch') return 'switch';
     if (this.#standStill.state !== 'retry') return 'wait';
     this.#orchestra.gather();
-    const conflicts = [...this.#conflicts, ...this.#orchestra.absent(order, this.#round)];
+    // A round that somebody was in the way of ends at once: others may not have come, and would have.
+    const conflicts =
+      this.#conflicts.length > 0 ? this.#conflicts : this.#orchestra.absent(order, this.#round);
     this.#standStill.close();
     this.#round = undefined;
     return conflicts;

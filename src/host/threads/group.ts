@@ -31,6 +31,8 @@ export interface ThreadGroupOptions {
 
 /** What is different under the register hook. */
 export interface HookedGroup {
+  /** A thread has told how it is. */
+  readonly onMirror: () => void;
   /** The last thread has left. */
   readonly onEmpty: () => void;
 }
@@ -227,7 +229,8 @@ export class ThreadGroup implements Operations {
           this.#chronicle.hear({ ...report.event, thread: link.thread ?? 0 });
         return;
       case 'mirror':
-        return link.reflect(report.mirror, report.isAnswer);
+        link.reflect(report.mirror, report.isAnswer);
+        return this.#hooked?.onMirror();
       case 'reached':
         return;
       case 'placed':

@@ -7,6 +7,7 @@ import {
   type InstanceHandle,
   Patcher,
   type PatcherEvent,
+  type PlacesJson,
   programId,
 } from '../../runtime/index.ts';
 import { engine } from '../../wasm/index.ts';
@@ -24,6 +25,8 @@ import { Wire } from './wire.ts';
 
 /** `wait` cannot be woken by the bell: it looks at it so often, ms. */
 const waitSliceMs = 50;
+
+const noPlaces: PlacesJson = { patches: {}, functions: [] };
 
 /**
  * Joins this thread to a group. What the group was asked for since the invitation is taken at once.
@@ -160,7 +163,24 @@ export class Member {
     const id = programId(module);
     if (!this.#told.has(id)) this.#report({ type: 'program', module, name });
     this.#told.add(id);
-    this.patcher.introduce(module, name, this.#heritages.get(id));
+    if (this.patcher.program(id) === undefined)
+      this.patcher.introduce(module, name, this.#heritageOf(id, name));
+  }
+
+  /** A group that gives another order tells of it in the same breath. */
+  #heritageOf(id: string, name = `wasm-${id.slice(0, 8)}`): Heritage {
+    for (;;) {
+      const known = this.#heritages.get(id) ?? {
+        name,
+        universe: 0,
+        forced: false,
+        patches: [],
+        places: noPlaces,
+      };
+      const heritage = this.#carryOut.inherit(id, known);
+      if (heritage !== 'again') return heritage;
+      this.#takeMessages();
+    }
   }
 
   #heard(event: PatcherEvent): void {
