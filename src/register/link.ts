@@ -32,6 +32,11 @@ export class Link {
     this.#report({ type: 'sharing', sharing });
   }
 
+  /** @param channel of what was said to be shared */
+  shareNoMore(channel: string): void {
+    this.#report({ type: 'no-sharing', channel });
+  }
+
   /** At once where that is cheap, because the thread may compute from now on; else in the next turn of its event loop. */
   #tell(): void {
     if (performance.now() >= this.#nextAt) this.#mirror();

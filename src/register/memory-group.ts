@@ -17,7 +17,8 @@ export class MemoryGroup implements Part {
   readonly number: number;
   readonly #memory: WebAssembly.Memory;
   readonly #group: ThreadGroup;
-  readonly #channels = new Set<string>();
+  /** Its threads, by their channels. */
+  readonly #admitted = new Map<string, { readonly thread: number; readonly dismiss: () => void }>();
   readonly #listener: PartListener;
 
   /** @param onEmpty its last thread has left. */
@@ -52,8 +53,9 @@ export class MemoryGroup implements Part {
   share({ channel, thread, module, name, mirror, answered }: Sharing): void {
     this.#group.introduce(module, name);
     try {
-      if (!this.#channels.has(channel)) this.#group.admit(new BroadcastChannel(channel), thread, mirror);
-      this.#channels.add(channel);
+      if (this.#admitted.has(channel)) return;
+      const dismiss = this.#group.admit(new BroadcastChannel(channel), thread, mirror);
+      this.#admitted.set(channel, { thread, dismiss });
     } finally {
       if (answered !== undefined) {
         Atomics.store(answered, 0, 1);
@@ -63,8 +65,13 @@ export class MemoryGroup implements Part {
     this.#listener.changed(this);
   }
 
-  dismiss(thread: number): void {
-    this.#group.dismiss(thread);
+  /** A thread has ended, or given the memory up. */
+  dismiss({ thread, channel }: { readonly thread: number; readonly channel?: string }): void {
+    for (const [known, of] of this.#admitted) {
+      if (of.thread !== thread || (channel !== undefined && channel !== known)) continue;
+      this.#admitted.delete(known);
+      of.dismiss();
+    }
   }
 
   get programs(): readonly ProgramStatus[] {

@@ -19,7 +19,8 @@ export type Report =
   | { readonly type: 'refusal'; readonly id: number; readonly error: ErrorJson }
   | { readonly type: 'event'; readonly event: PatcherEvent }
   | { readonly type: 'mirror'; readonly mirror: Mirror }
-  | { readonly type: 'sharing'; readonly sharing: Sharing };
+  | { readonly type: 'sharing'; readonly sharing: Sharing }
+  | { readonly type: 'no-sharing'; readonly channel: string };
 
 /** What the control thread is started with, and how it is told from a thread of the program. */
 export interface ControlInput {

@@ -47,7 +47,7 @@ class Session {
     if (this.#memories === undefined) {
       type Room = typeof import('./shared-memories.ts');
       const room = requireNow<Room>(import.meta.url, './shared-memories');
-      this.#memories = new room.SharedMemories((sharing) => this.#connect()?.share(sharing));
+      this.#memories = new room.SharedMemories(() => this.#connect());
     }
     return this.#memories;
   }

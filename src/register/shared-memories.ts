@@ -17,6 +17,7 @@ import {
 } from '../host/threads/index.ts';
 import { Patcher, programId } from '../runtime/index.ts';
 import { orderedWord, tellControl } from './connect.ts';
+import type { Link } from './link.ts';
 import type { Born } from './loader.ts';
 import type { Sharing } from './protocol.ts';
 import { reasonFor, warn } from './warn.ts';
@@ -24,10 +25,11 @@ import { reasonFor, warn } from './warn.ts';
 /** A control thread that does not answer for so long, ms, has died. */
 const patienceMs = 3000;
 
+type GetLink = () => Link | undefined;
 type Welcome = Extract<ToThread, { type: 'welcome' }>;
 
 export class SharedMemories {
-  readonly #tell: (sharing: Sharing) => void;
+  readonly #link: GetLink;
   readonly #memories = new Set<SharedMemory>();
   readonly #gone = new FinalizationRegistry<SharedMemory>((memory) => {
     this.#memories.delete(memory);
@@ -35,9 +37,9 @@ export class SharedMemories {
   });
   #next = 1;
 
-  /** @param tell lets the control thread know in its own time. */
-  constructor(tell: (sharing: Sharing) => void) {
-    this.#tell = tell;
+  /** @param link to the control thread, which reads it in its own time. */
+  constructor(link: GetLink) {
+    this.#link = link;
   }
 
   adopt(memory: WebAssembly.Memory, born: Born): void {
@@ -53,7 +55,7 @@ export class SharedMemories {
         return other !== undefined && isSameMemory(other, memory);
       });
     if (found !== undefined) return found;
-    const made = new SharedMemory(memory, `wgraft.${threadId}.${this.#next++}`, this.#tell);
+    const made = new SharedMemory(memory, `wgraft.${threadId}.${this.#next++}`, this.#link);
     this.#memories.add(made);
     this.#gone.register(memory, made);
     return made;
@@ -66,16 +68,16 @@ class SharedMemory {
   readonly #patcher = new Patcher();
   readonly #channel: string;
   readonly #wire: Wire<ToThread, FromThread>;
-  readonly #tell: (sharing: Sharing) => void;
+  readonly #link: GetLink;
   readonly #told = new Set<string>();
   #member: Member | undefined;
   #isAwaited = false;
 
-  constructor(memory: WebAssembly.Memory, channel: string, tell: (sharing: Sharing) => void) {
+  constructor(memory: WebAssembly.Memory, channel: string, link: GetLink) {
     this.ref = new WeakRef(memory);
     this.#channel = channel;
     this.#wire = new Wire(new BroadcastChannel(channel));
-    this.#tell = tell;
+    this.#link = link;
   }
 
   adopt(memory: WebAssembly.Memory, { instance, module, imports, options }: Born): void {
@@ -84,13 +86,13 @@ class SharedMemory {
       this.#waitForWelcome(memory, module, options.name);
     if (this.#member !== undefined) return void this.#member.adopt(instance, module, imports, options);
     this.#patcher.adopt(instance, module, imports, options);
-    if (!this.#told.has(programId(module))) this.#tell(this.#sharing(memory, module, options.name));
+    if (!this.#told.has(programId(module))) this.#link()?.share(this.#sharing(memory, module, options.name));
     this.#awaitWelcome();
   }
 
   /** Nothing of the memory is left in this thread. */
   leave(): void {
-    this.#wire.post({ type: 'left' });
+    this.#link()?.shareNoMore(this.#channel);
     this.#wire.close();
   }
 

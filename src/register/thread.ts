@@ -31,6 +31,8 @@ interface Pending {
 export interface ThreadListener extends PartListener {
   /** It works on a memory that others have too. */
   shares(sharing: Sharing): void;
+  /** It has given that memory up. */
+  sharesNoMore(channel: string): void;
   ended(thread: Thread): void;
 }
 
@@ -169,6 +171,8 @@ export class Thread implements Part {
         return listener.event({ ...report.event, program: this.label(report.event.program) });
       case 'sharing':
         return listener.shares(report.sharing);
+      case 'no-sharing':
+        return listener.sharesNoMore(report.channel);
       case 'reply':
         return this.#settle(report.id)?.resolve(report.result);
       case 'refusal':

@@ -60,7 +60,11 @@ export class Threads implements Operations {
     const thread = new Thread(id, port, {
       ...this.#listener,
       shares: (sharing) => this.share(sharing),
-      ended: (ended) => this.#end(ended),
+      sharesNoMore: (channel) => this.#dismiss({ thread: id, channel }),
+      ended: (ended) => {
+        this.#threads.delete(ended);
+        this.#dismiss({ thread: id });
+      },
     });
     this.#threads.add(thread);
   }
@@ -90,9 +94,8 @@ export class Threads implements Operations {
     return group;
   }
 
-  #end(thread: Thread): void {
-    this.#threads.delete(thread);
-    for (const group of this.#groups) group.dismiss(thread.id);
+  #dismiss(who: { readonly thread: number; readonly channel?: string }): void {
+    for (const group of this.#groups) group.dismiss(who);
   }
 
   get #all(): Part[] {

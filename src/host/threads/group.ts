@@ -79,20 +79,17 @@ export class ThreadGroup implements Operations {
   /**
    * Takes in a thread that may have instances already: from now on all wait for it.
    * @param thread Node's `threadId`
+   * @returns to be called when it has ended
    * @throws WGRAFT_ERR_GROUP_FULL
    * @internal
    */
-  admit(channel: BroadcastChannel, thread: number, mirror: Mirror): void {
+  admit(channel: BroadcastChannel, thread: number, mirror: Mirror): () => void {
     const link = this.#connect(channel);
     link.thread = thread;
     link.mirror = mirror;
     this.#board.enter(link.row);
     this.#welcome(link);
-  }
-
-  /** A thread that was admitted has ended. @internal */
-  dismiss(thread: number): void {
-    for (const link of this.#links.values()) if (link.thread === thread) this.#leave(link);
+    return () => this.#leave(link);
   }
 
   /** A program that its threads run. @internal */
@@ -244,8 +241,6 @@ export class ThreadGroup implements Operations {
       }
       case 'failed':
         return this.#conductor.fail(report.order, WgraftError.from(report.error));
-      case 'left':
-        return this.#leave(link);
     }
   }
 

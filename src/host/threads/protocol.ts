@@ -70,6 +70,4 @@ export type FromThread =
   | { readonly type: 'placed'; readonly buildId: string; readonly places: PlacesJson }
   | { readonly type: 'conflicts'; readonly round: number; readonly conflicts: readonly Conflict[] }
   /** It cannot carry out the order. */
-  | { readonly type: 'failed'; readonly order: number; readonly error: ErrorJson }
-  /** Nothing of the program is left in it. */
-  | { readonly type: 'left' };
+  | { readonly type: 'failed'; readonly order: number; readonly error: ErrorJson };
