@@ -21,6 +21,7 @@ import {
   orderedKey,
   rendezvous,
   type Sharing,
+  sharings,
 } from './protocol.ts';
 
 export interface ControlOptions {
@@ -97,20 +98,28 @@ export function answerWorkers(options: ControlOptions): void {
 }
 
 /** The side of the control thread. */
-export function announceControl(onSharing: (sharing: Sharing) => void): void {
+export function announceControl(): void {
   const channel = openRendezvous();
   channel.onmessage = ({ data }): void => {
     if (data === null) channel.postMessage(threadId);
-    if (isSharing(data)) onSharing(data);
   };
   channel.postMessage(threadId);
 }
 
-/** Tells the control thread at once, whatever other threads do. Only where it runs already: nothing waits for it. */
+/** Tells the control thread at once, whatever other threads do. It must run already. */
 export function tellControl(sharing: Sharing): void {
-  const channel = openRendezvous();
+  const channel = new BroadcastChannel(sharings);
   channel.postMessage(sharing);
   channel.close();
+}
+
+/** The side of the control thread. */
+export function hearSharings(listener: (sharing: Sharing) => void): void {
+  const channel = new BroadcastChannel(sharings) as Channel;
+  channel.onmessage = ({ data }): void => {
+    if (isSharing(data)) listener(data);
+  };
+  channel.unref();
 }
 
 /** Of this process; the main thread's is the one that all have. */

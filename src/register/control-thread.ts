@@ -5,8 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { listenWith } from '../control/server.ts';
 import { WgraftError } from '../errors.ts';
-import { announceControl } from './connect.ts';
-import { type ControlInput, type Introduction, isIntroduction, type Sharing } from './protocol.ts';
+import { announceControl, hearSharings } from './connect.ts';
+import { type ControlInput, type Introduction, isIntroduction } from './protocol.ts';
 import type { Threads } from './threads.ts';
 
 /** What threads say waits in their ports until it is read, and must not become much. */
@@ -37,7 +37,8 @@ function load(): Promise<Threads> {
 // The main thread's comes by the worker's own port, which also keeps this thread alive.
 parentPort?.on('message', meet);
 process.on('workerMessage', meet);
-announceControl((sharing: Sharing) => void load().then((all) => all.share(sharing)));
+announceControl();
+hearSharings((sharing) => void load().then((all) => all.share(sharing)));
 setTimeout(load, loadAfterMs).unref();
 
 listenWith(load, { name, folder }).catch((cause: unknown) => {

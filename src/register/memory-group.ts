@@ -12,6 +12,9 @@ import type {
 import type { Change, Part, PartListener } from './part.ts';
 import type { Sharing } from './protocol.ts';
 
+/** Node bears fewer. */
+const maxThreads = 1024;
+
 export class MemoryGroup implements Part {
   /** Counts memories that are there at the same time. */
   readonly number: number;
@@ -31,7 +34,7 @@ export class MemoryGroup implements Part {
     this.#memory = memory;
     this.#listener = listener;
     this.#group = new ThreadGroup(
-      {},
+      { maxThreads },
       { onMirror: () => listener.changed(this), onEmpty: () => listener.onEmpty(this) },
     );
     this.#group.subscribe((event) => listener.event({ ...event, program: this.#label(event.program) }));

@@ -56,11 +56,10 @@ export interface Sharing {
 export const orderedKey = 'wgraft.ordered';
 /** Environment data: the thread id of the control thread, for workers that are started after it. */
 export const controlKey = 'wgraft.control';
-/**
- * A broadcast channel, for the ones that were started before: they ask `null`, the answer is the id; and for those that share a
- * memory and cannot wait for anybody's event loop.
- */
+/** A broadcast channel, for the ones that were started before: they ask `null`, the answer is the id. */
 export const rendezvous = 'wgraft.control';
+/** A broadcast channel that the control thread hears `Sharing`s on from threads that wait for it. */
+export const sharings = 'wgraft.sharings';
 
 export function isControlThread(workerData: unknown): boolean {
   return isKind(workerData, 'control');

@@ -69,9 +69,9 @@ class SharedMemory {
   readonly #channel: string;
   readonly #wire: Wire<ToThread, FromThread>;
   readonly #link: GetLink;
+  /** Programs that the control thread knows of, by build id. */
   readonly #told = new Set<string>();
-  #member: Member | undefined;
-  #isAwaited = false;
+  #member: Member | 'to be welcomed' | undefined;
 
   constructor(memory: WebAssembly.Memory, channel: string, link: GetLink) {
     this.ref = new WeakRef(memory);
@@ -80,14 +80,14 @@ class SharedMemory {
     this.#link = link;
   }
 
-  adopt(memory: WebAssembly.Memory, { instance, module, imports, options }: Born): void {
+  adopt(memory: WebAssembly.Memory, born: Born): void {
     const isOrdered = Atomics.load(orderedWord(), 0) !== 0;
-    if (isOrdered && this.#member === undefined && !this.#isAwaited)
-      this.#waitForWelcome(memory, module, options.name);
-    if (this.#member !== undefined) return void this.#member.adopt(instance, module, imports, options);
+    if (isOrdered && this.#member === undefined) this.#waitForWelcome(memory, born);
+    const { instance, module, imports, options } = born;
+    if (this.#member instanceof Member) return void this.#member.adopt(instance, module, imports, options);
     this.#patcher.adopt(instance, module, imports, options);
-    if (!this.#told.has(programId(module))) this.#link()?.share(this.#sharing(memory, module, options.name));
-    this.#awaitWelcome();
+    if (!this.#told.has(programId(module))) this.#link()?.share(this.#sharing(memory, born));
+    if (this.#member === undefined) this.#awaitWelcome();
   }
 
   /** Nothing of the memory is left in this thread. */
@@ -96,29 +96,31 @@ class SharedMemory {
     this.#wire.close();
   }
 
-  #sharing(
-    memory: WebAssembly.Memory,
-    module: WebAssembly.Module,
-    name: string | undefined,
-    answered?: Int32Array<SharedArrayBuffer>,
-  ): Sharing {
+  #sharing(memory: WebAssembly.Memory, born: Born, answered?: Sharing['answered']): Sharing {
+    const { module, options } = born;
     this.#told.add(programId(module));
-    const mirror = { status: this.#patcher.statusNow(), blocking: [] };
-    const channel = this.#channel;
-    return { wgraft: 'sharing', thread: threadId, channel, memory, module, name, mirror, answered };
+    return {
+      wgraft: 'sharing',
+      thread: threadId,
+      channel: this.#channel,
+      memory,
+      module,
+      name: options.name,
+      mirror: { status: this.#patcher.statusNow(), blocking: [] },
+      answered,
+    };
   }
 
-  #waitForWelcome(memory: WebAssembly.Memory, module: WebAssembly.Module, name: string | undefined): void {
+  #waitForWelcome(memory: WebAssembly.Memory, born: Born): void {
     const answered = new Int32Array(new SharedArrayBuffer(4));
-    tellControl(this.#sharing(memory, module, name, answered));
+    tellControl(this.#sharing(memory, born, answered));
     Atomics.wait(answered, 0, 0, patienceMs);
     const welcome = this.#wire.receive();
     if (welcome?.type === 'welcome') void this.#join(welcome);
   }
 
   #awaitWelcome(): void {
-    if (this.#isAwaited) return;
-    this.#isAwaited = true;
+    this.#member = 'to be welcomed';
     this.#wire.listen((message) => {
       this.#wire.listen(undefined);
       if (message.type === 'welcome') void this.#join(message);
@@ -127,10 +129,13 @@ class SharedMemory {
 
   /** At once where nothing of the program is here yet. */
   async #join(welcome: Welcome): Promise<void> {
-    this.#isAwaited = true;
-    if (this.#patcher.statusNow().programs.length > 0) await this.#catchUp(welcome.state);
-    this.#wire.giveBack(welcome);
-    this.#member = new Member(this.#wire, welcome, this.#patcher);
+    try {
+      if (this.#patcher.statusNow().programs.length > 0) await this.#catchUp(welcome.state);
+      this.#wire.giveBack(welcome);
+      this.#member = new Member(this.#wire, welcome, this.#patcher);
+    } catch (cause) {
+      warn(`thread ${threadId} cannot be patched: ${reasonFor(cause)}`);
+    }
   }
 
   /** The group did not know of this thread when it put patches on: it gets them on its own, at their places. */
@@ -139,15 +144,17 @@ class SharedMemory {
       const program = this.#patcher.program(buildId);
       if (program === undefined) continue;
       program.places.merge(places);
-      for (const patch of patches) {
-        try {
-          await this.#patcher.beginApply(patch, { deadlineMs: 0 }).finished;
-        } catch (cause) {
-          warn(`thread ${threadId} runs without a patch of "${program.name}": ${reasonFor(cause)}`);
-        }
-      }
+      for (const patch of patches) await this.#give(program.name, patch);
       program.universe = universe;
       program.forced ||= forced;
+    }
+  }
+
+  async #give(program: string, patch: Uint8Array): Promise<void> {
+    try {
+      await this.#patcher.beginApply(patch, { deadlineMs: 0 }).finished;
+    } catch (cause) {
+      warn(`thread ${threadId} runs without a patch of "${program}": ${reasonFor(cause)}`);
     }
   }
 }

@@ -222,7 +222,7 @@ export class Instance {
 
   /** Other instances may be looking at the same data: see places.ts. */
   get sharesMemory(): boolean {
-    const memory = this.slots.reserved('memory', 0);
+    const memory = this.program.importsMemory ? this.slots.reserved('memory', 0) : undefined;
     return memory instanceof WebAssembly.Memory && memory.buffer instanceof SharedArrayBuffer;
   }
 

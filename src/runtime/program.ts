@@ -53,6 +53,7 @@ export class Program {
   readonly #module: WebAssembly.Module;
   readonly #instances = new Set<WeakRef<Instance>>();
   #map: SlotMap | undefined;
+  #importsMemory: boolean | undefined;
   #functions: ReadonlyMap<FuncIndex, SlotMapFunction> | undefined;
 
   constructor(name: string, buildId: string, module: WebAssembly.Module) {
@@ -70,6 +71,12 @@ export class Program {
   function(index: FuncIndex): SlotMapFunction | undefined {
     this.#functions ??= new Map(this.map.functions.map((f) => [f.index, f]));
     return this.#functions.get(index);
+  }
+
+  /** Instances can have one memory in common; one that is not imported is each one's own. */
+  get importsMemory(): boolean {
+    this.#importsMemory ??= engine.imports(this.#module).some(({ kind }) => kind === 'memory');
+    return this.#importsMemory;
   }
 
   nameOf(index: FuncIndex): string {

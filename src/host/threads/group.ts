@@ -171,7 +171,7 @@ export class ThreadGroup implements Operations {
   get #threads(): Threads {
     return {
       board: this.#board,
-      links: [...this.#links.values()],
+      links: [...this.#links.values()].sort((a, b) => (a.thread ?? 0) - (b.thread ?? 0)),
       order: this.#conductor.order,
       areHooked: this.#hooked !== undefined,
     };
