@@ -146,15 +146,9 @@ export class Board {
 
   /** Who writes the patch's data: this thread, another one that has not done it yet, or one that has. */
   claim(index: number): 'mine' | 'others' | { readonly memoryBase: number } {
-    const { memoryBase } = this;
-    if (memoryBase !== undefined) return { memoryBase };
+    if (this.#load(header.placed) === 1) return { memoryBase: this.#load(header.memoryBase) >>> 0 };
     const holder = Atomics.compareExchange(this.words, header.claim, 0, index + 1);
     return holder === 0 || holder === index + 1 ? 'mine' : 'others';
-  }
-
-  /** Of the patch's data; undefined where nobody has written it. */
-  get memoryBase(): number | undefined {
-    return this.#load(header.placed) === 1 ? this.#load(header.memoryBase) >>> 0 : undefined;
   }
 
   place(memoryBase: number): void {

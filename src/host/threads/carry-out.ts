@@ -9,16 +9,14 @@
 // A thread that fails stays where it is, so that no other goes on, and says so; the group then reverses the order.
 
 import { WgraftError } from '../../errors.ts';
-import {
-  type Agreement,
-  type Conflict,
-  type Coordination,
-  type Heritage,
-  type Instance,
-  loadPatch,
-  type Patcher,
-  type PatcherEvent,
-  type Transition,
+import type {
+  Agreement,
+  Conflict,
+  Coordination,
+  Instance,
+  Patcher,
+  PatcherEvent,
+  Transition,
 } from '../../runtime/index.ts';
 import { asJson } from '../as-json.ts';
 import type { Board, Stage } from './board.ts';
@@ -71,21 +69,15 @@ export class CarryOut {
   }
 
   /**
-   * What a program that is new here has by the running order, where all other threads are through with it: then it cannot be joined
-   * any more. Else nobody gets through with it from now on before this thread.
-   * @param heritage without that order
-   * @returns `again`: there is another order by now; take that first
+   * A program that is new here is to have an instance: from now on nobody gets through with the order that runs before this thread.
+   * @returns false where all are through with it already; the group tells what they have now, in the same breath
    */
-  inherit(buildId: string, heritage: Heritage): Heritage | 'again' {
+  enterInto(buildId: string): boolean {
     const order = this.#order;
-    if (order?.buildId !== buildId || this.isRunning) return heritage;
+    if (order?.buildId !== buildId || this.isRunning) return true;
     this.#board.report(this.#row, order.number, 0); // before the question
     this.#isAwaited = !this.#board.isOver(order.number);
-    if (this.#isAwaited) return heritage;
-    this.#board.report(this.#row, order.number, 4);
-    const memoryBase = this.#board.memoryBase;
-    const { tableTop } = this.#board;
-    return this.#board.order === order.number ? after(order, heritage, { memoryBase, tableTop }) : 'again';
+    return this.#isAwaited;
   }
 
   /**
@@ -226,27 +218,4 @@ export class CarryOut {
     const concerned = (row: number): boolean => this.#board.stageOf(row, number) < 3;
     return this.#standStill.join(this.#row, conflicts.length === 0, concerned) ? 'switch' : 'wait';
   }
-}
-
-/** What a program has when an order is carried out. */
-function after(
-  { direction, patch, universe, places }: Order,
-  heritage: Heritage,
-  { memoryBase, tableTop }: { readonly memoryBase: number | undefined; readonly tableTop: number },
-): Heritage {
-  const others = heritage.patches.filter((bytes) => loadPatch(bytes).id !== patch.id);
-  if (direction === 'revert') return { ...heritage, universe, patches: others };
-  const isCumulative = loadPatch(patch.bytes).manifest.cumulative === true;
-  const place = {
-    tableBase: tableTop,
-    ...places.patches[patch.id],
-    ...(memoryBase === undefined ? {} : { memoryBase }),
-    hasData: memoryBase !== undefined,
-  };
-  return {
-    ...heritage,
-    universe,
-    patches: isCumulative ? [patch.bytes] : [...others, patch.bytes],
-    places: { ...places, patches: { ...places.patches, [patch.id]: place } },
-  };
 }

@@ -7,7 +7,6 @@ import {
   type InstanceHandle,
   Patcher,
   type PatcherEvent,
-  type PlacesJson,
   programId,
 } from '../../runtime/index.ts';
 import { engine } from '../../wasm/index.ts';
@@ -26,7 +25,8 @@ import { Wire } from './wire.ts';
 /** `wait` cannot be woken by the bell: it looks at it so often, ms. */
 const waitSliceMs = 50;
 
-const noPlaces: PlacesJson = { patches: {}, functions: [] };
+/** A group that has moved its board tells why at once, or never, ms. */
+const breathMs = 1000;
 
 /**
  * Joins this thread to a group. What the group was asked for since the invitation is taken at once.
@@ -163,24 +163,14 @@ export class Member {
     const id = programId(module);
     if (!this.#told.has(id)) this.#report({ type: 'program', module, name });
     this.#told.add(id);
-    if (this.patcher.program(id) === undefined)
-      this.patcher.introduce(module, name, this.#heritageOf(id, name));
+    if (this.patcher.program(id) === undefined) this.#enterInto(id);
+    this.patcher.introduce(module, name, this.#heritages.get(id));
   }
 
-  /** A group that gives another order tells of it in the same breath. */
-  #heritageOf(id: string, name = `wasm-${id.slice(0, 8)}`): Heritage {
-    for (;;) {
-      const known = this.#heritages.get(id) ?? {
-        name,
-        universe: 0,
-        forced: false,
-        patches: [],
-        places: noPlaces,
-      };
-      const heritage = this.#carryOut.inherit(id, known);
-      if (heritage !== 'again') return heritage;
-      this.#takeMessages();
-    }
+  /** With a bound, since the group's thread may die between two words. */
+  #enterInto(id: string): void {
+    const deadline = performance.now() + breathMs;
+    while (!this.#carryOut.enterInto(id) && performance.now() < deadline) this.#takeMessages();
   }
 
   #heard(event: PatcherEvent): void {
