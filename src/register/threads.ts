@@ -129,12 +129,12 @@ export class Threads implements Operations {
     const { id, manifest } = patch;
     const { buildId } = manifest.target;
     // Where all have it, any of them says so.
-    if (without.length > 0) this.#patches = [...this.#patches, { id, name: manifest.name, buildId, bytes }];
+    if (without.length > 0) this.#note({ id, name: manifest.name, buildId, bytes });
     const wanted = { buildId, id, patch: manifest.name };
     const question = { call: 'apply', patch: bytes, options } as const;
     const limitMs = (options.timeoutMs ?? defaultTimeoutMs) + graceMs;
     const parts = without.length > 0 ? without : concerned;
-    for (const part of parts) this.#note(part, id);
+    for (const part of parts) this.#noteGiven(part, id);
     const settled = await Promise.allSettled(parts.map((p) => p.change(question, wanted, limitMs)));
     const refused = reasons(settled);
     if (without.length === 0) return joined(settled);
@@ -152,6 +152,7 @@ export class Threads implements Operations {
     this.#patches = this.#patches.filter((known) => known.id !== id);
     const parts = this.#all.filter((part) => part.has(id));
     const limitMs = (options.timeoutMs ?? defaultTimeoutMs) + graceMs;
+    if (parts.length === 0) return offAlready({ id, name, buildId });
     const question = { call: 'revert', patch: id, options } as const;
     const settled = await Promise.allSettled(
       parts.map((part) => part.change(question, { buildId, id, patch: name }, limitMs)),
@@ -192,7 +193,8 @@ export class Threads implements Operations {
     const mirrored = this.#all.flatMap((part) =>
       part.programs.flatMap(({ buildId, patches }) => patches.map(({ id, name }) => ({ id, name, buildId }))),
     );
-    const all = [...mirrored.filter((m) => !this.#patches.some((k) => k.id === m.id)), ...this.#patches];
+    const known = this.#patches.filter((patch) => !this.#isTakenBack(patch));
+    const all = [...mirrored.filter((m) => !known.some((k) => k.id === m.id)), ...known];
     const found = all.findLast(
       ({ id, name }) =>
         wanted === undefined || name === wanted || (wanted.length >= 8 && id.startsWith(wanted)),
@@ -225,22 +227,47 @@ export class Threads implements Operations {
 
   #missing(part: Part): Known | undefined {
     const given = this.#given.get(part);
-    return this.#patches.find(({ id, buildId }) => part.runs(buildId) && !part.has(id) && !given?.has(id));
+    const isMissing = ({ id, buildId }: Known): boolean =>
+      part.runs(buildId) && !part.has(id) && !given?.has(id);
+    return this.#patches.find((patch) => isMissing(patch) && !this.#isTakenBack(patch));
   }
 
-  #note(part: Part, id: string): void {
+  /** Its deadline passed, say: those that were given it do not have it any more. */
+  #isTakenBack({ id, buildId }: Known): boolean {
+    const given = this.#all.filter((part) => part.runs(buildId) && this.#given.get(part)?.has(id));
+    return given.length > 0 && !given.some((part) => part.has(id));
+  }
+
+  #note(patch: Known): void {
+    this.#patches = [...this.#patches.filter(({ id }) => id !== patch.id), patch];
+  }
+
+  #noteGiven(part: Part, id: string): void {
     this.#given.set(part, new Set(this.#given.get(part)).add(id));
   }
 
   async #give(part: Part, { id, name, buildId, bytes }: Known): Promise<void> {
     const question = { call: 'apply', patch: bytes, options: {} } as const;
-    this.#note(part, id);
+    this.#noteGiven(part, id);
     try {
       await part.change(question, { buildId, id, patch: name }, defaultTimeoutMs + graceMs);
     } catch (cause) {
       warn(`${part.title} runs without patch "${name}": ${reasonFor(cause)}`);
     }
   }
+}
+
+/** Nothing that runs has it; what comes later will not either. */
+function offAlready({ id, name, buildId }: Omit<Known, 'bytes'>): TransitionResult {
+  return {
+    program: buildId.slice(0, 12),
+    patch: { id, name, functions: [] },
+    direction: 'revert',
+    complete: true,
+    universe: { from: 0, to: 0 },
+    instances: { done: 0, total: 0 },
+    elapsedMs: 0,
+  };
 }
 
 /** One result for all parts. @throws the first refusal */
