@@ -72,16 +72,24 @@ export interface Pool extends AsyncDisposable {
   later(): Promise<unknown>;
 }
 
-/** A pool under the register hook that can be reached, with `fix.wgp` beside it. */
-export async function startPool(...args: readonly string[]): Promise<Pool> {
-  const box = await sandbox();
+async function build(): Promise<{ module: Uint8Array; patch: Uint8Array }> {
   const module = await compileC(source, { flags });
   const { bytes: target } = await prepare(module, { slots: 'all' });
   const how = { name: 'fix', compilerFlags: threads, allocator: 'grow' } as const;
   const text = { kind: 'c', text: fix, file: 'fix.c' } as const;
   const replacements = fixed.map((name) => ({ function: name, source: text }));
+  return { module, patch: (await buildPatch({ target, replacements, ...how })).bytes };
+}
+
+let built: ReturnType<typeof build> | undefined;
+
+/** A pool under the register hook, with `fix.wgp` beside it. */
+export async function startPool(...args: readonly string[]): Promise<Pool> {
+  const box = await sandbox();
+  built ??= build();
+  const { module, patch } = await built;
   await box.write('pool.wasm', module);
-  await box.write('fix.wgp', (await buildPatch({ target, replacements, ...how })).bytes);
+  await box.write('fix.wgp', patch);
   const running = box.registered(['--expose-gc', program, 'pool.wasm', ...args], { WGRAFT_SLOTS: 'all' });
   await running.says('ready');
   let asked = 0;
