@@ -1,7 +1,7 @@
 // The threads that work on one shared memory, as the control thread knows them: a group, which patches them as one.
 
 import { BroadcastChannel } from 'node:worker_threads';
-import { isSameMemory, ThreadGroup } from '../host/threads/index.ts';
+import { type Admitted, isSameMemory, ThreadGroup } from '../host/threads/index.ts';
 import type {
   Blocking,
   ProgramStatus,
@@ -21,7 +21,7 @@ export class MemoryGroup implements Part {
   readonly #memory: WebAssembly.Memory;
   readonly #group: ThreadGroup;
   /** Its threads, by their channels. */
-  readonly #admitted = new Map<string, { readonly thread: number; readonly dismiss: () => void }>();
+  readonly #admitted = new Map<string, Admitted & { readonly thread: number }>();
   readonly #listener: PartListener;
 
   /** @param onEmpty its last thread has left. */
@@ -53,12 +53,13 @@ export class MemoryGroup implements Part {
   }
 
   /** A thread says what it runs, for the first time or again. @throws WGRAFT_ERR_GROUP_FULL */
-  share({ channel, thread, module, name, mirror, answered }: Sharing): void {
-    this.#group.introduce(module, name);
+  share(sharing: Sharing): void {
+    const { channel, module, name, mirror, answered } = sharing;
     try {
-      if (this.#admitted.has(channel)) return;
-      const dismiss = this.#group.admit(new BroadcastChannel(channel), thread, mirror);
-      this.#admitted.set(channel, { thread, dismiss });
+      this.#group.introduce(module, name);
+      const known = this.#admitted.get(channel);
+      if (known !== undefined) known.reflect(mirror);
+      else this.#admit(sharing);
     } finally {
       if (answered !== undefined) {
         Atomics.store(answered, 0, 1);
@@ -68,12 +69,17 @@ export class MemoryGroup implements Part {
     this.#listener.changed(this);
   }
 
+  #admit({ channel, thread, mirror }: Sharing): void {
+    const admitted = this.#group.admit(new BroadcastChannel(channel), thread, mirror);
+    this.#admitted.set(channel, { ...admitted, thread });
+  }
+
   /** A thread has ended, or given the memory up. */
   dismiss({ thread, channel }: { readonly thread: number; readonly channel?: string }): void {
     for (const [known, of] of this.#admitted) {
       if (of.thread !== thread || (channel !== undefined && channel !== known)) continue;
       this.#admitted.delete(known);
-      of.dismiss();
+      of.end();
     }
   }
 

@@ -3,6 +3,7 @@
 
 import type {
   Blocking,
+  PatcherEvent,
   ProgramStatus,
   TransitionOptions,
   TransitionResult,
@@ -39,7 +40,7 @@ export interface Target {
 }
 
 export interface PartListener {
-  event(event: import('../runtime/index.ts').PatcherEvent): void;
+  event(event: PatcherEvent): void;
   /** It may run a program that it did not run before. */
   changed(part: Part): void;
 }

@@ -37,6 +37,14 @@ export interface HookedGroup {
   readonly onEmpty: () => void;
 }
 
+/** A thread that was admitted. */
+export interface Admitted {
+  /** It has said how it is, not as a member yet. */
+  reflect(mirror: Mirror): void;
+  /** It has ended. */
+  end(): void;
+}
+
 /** @public Patches all threads of a group, and reports on them. */
 export class ThreadGroup implements Operations {
   readonly #patcher = new Patcher();
@@ -79,17 +87,16 @@ export class ThreadGroup implements Operations {
   /**
    * Takes in a thread that may have instances already: from now on all wait for it.
    * @param thread Node's `threadId`
-   * @returns to be called when it has ended
    * @throws WGRAFT_ERR_GROUP_FULL
    * @internal
    */
-  admit(channel: BroadcastChannel, thread: number, mirror: Mirror): () => void {
+  admit(channel: BroadcastChannel, thread: number, mirror: Mirror): Admitted {
     const link = this.#connect(channel);
     link.thread = thread;
     link.mirror = mirror;
     this.#board.enter(link.row);
     this.#welcome(link);
-    return () => this.#leave(link);
+    return { reflect: (newer) => link.reflect(newer, false), end: () => this.#leave(link) };
   }
 
   /** A program that its threads run. @internal */
