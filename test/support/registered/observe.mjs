@@ -65,6 +65,17 @@ await see('a module', () => [
     WebAssembly.Module.customSections(module, name).map((s) => Buffer.from(s).toString('hex')),
   ),
 ]);
+/** Each custom section by its name, and those that wgraft adds or that only some modules have. */
+for (const file of ['one', 'toolchain', 'long-numbers', 'cut', 'hinted'])
+  await see(`sections of ${file}`, () => {
+    const read = readFileSync(`${folder}/${file}.wasm`);
+    const compiled = new WebAssembly.Module(read);
+    const sections = (name) =>
+      WebAssembly.Module.customSections(compiled, name).map((s) => Buffer.from(s).toString('hex'));
+    const names = ['name', 'producers', 'target_features', 'build_id', 'metadata.code.branch_hint'];
+    names.push('external_debug_info', 'sourceMappingURL', 'wgraft.slots', 'wgraft.original');
+    return names.map((name) => [name, sections(name), read.includes(name)]);
+  });
 await see('an instance', () => [
   instance instanceof WebAssembly.Instance,
   inspect(instance),
