@@ -7,8 +7,9 @@ import { createRequire, registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { buildPatch } from '../src/build/index.ts';
 import { type Engine, findSlotMap } from '../src/patch/index.ts';
-import { prepare } from '../src/prepare/index.ts';
+import { prepare, prepareSync } from '../src/prepare/index.ts';
 import { Patcher } from '../src/runtime/index.ts';
+import { readSections } from '../src/wasm/index.ts';
 import { wat } from '../test/support/wat.ts';
 import { threadTimeMs } from './clock.ts';
 import { spread } from './statistics.ts';
@@ -26,12 +27,14 @@ const require = createRequire(import.meta.url);
 export const kernels: Readonly<Record<string, () => string>> = {
   'sql.js': () => join(require.resolve('sql.js'), '../sql-wasm.wasm'),
   esbuild: () => require.resolve('esbuild-wasm/esbuild.wasm'),
+  'web-tree-sitter': () => join(require.resolve('web-tree-sitter'), '../debug/web-tree-sitter.wasm'),
   clang: () => join(require.resolve('@yowasp/clang'), '../llvm.core.wasm'),
 };
 
 const costs: Readonly<Record<string, (argument: string) => Promise<Figures>>> = {
   splice: (kernel) => prepareOnce(kernel, 'splice'),
   binaryen: (kernel) => prepareOnce(kernel, 'binaryen'),
+  debug: moveDebugInformation,
   instantiate: (count) => instantiateLarge(Number(count)),
   apply: (count) => applyTo(Number(count)),
   import: importPackage,
@@ -52,6 +55,27 @@ async function prepareOnce(kernel: string, engine: Engine): Promise<Figures> {
     firstMs: times[0] ?? Number.NaN,
     bestMs: Math.min(...times),
     peakBytes: (process.resourceUsage().maxRSS - before) * 1024,
+  };
+}
+
+/** What debug information adds to preparing; CPU time of this thread. */
+async function moveDebugInformation(kernel: string): Promise<Figures> {
+  const bytes = new Uint8Array(readFileSync(kernels[kernel]?.() ?? kernel));
+  const isDebug = ({ name }: { name: string }): boolean => name.startsWith('.debug_');
+  const sections = readSections(bytes);
+  const rest = sections.filter((s) => !isDebug(s)).map((s) => bytes.subarray(s.start, s.end));
+  const bare = new Uint8Array(Buffer.concat([bytes.subarray(0, 8), ...rest]));
+  const timed = (module: Uint8Array): number => {
+    const began = threadTimeMs();
+    prepareSync(module);
+    return threadTimeMs() - began;
+  };
+  timed(bare);
+  const added = Array.from({ length: 40 }, () => timed(bytes) - timed(bare));
+  return {
+    bytes: sections.filter(isDebug).reduce((sum, { payload, end }) => sum + end - payload, 0),
+    firstMs: added[0] ?? Number.NaN,
+    laterMs: spread(added.slice(20)).median,
   };
 }
 

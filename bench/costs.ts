@@ -32,6 +32,10 @@ const showPrepare: Show = (f) => [
   per(f['bytes'], f['bestMs']),
   `${megabytes(f['bytes'])} in ${ms(f['bestMs'])}, the first time ${ms(f['firstMs'])}, ${megabytes(f['peakBytes'])} of memory`,
 ];
+const showDebug: Show = (f) => [
+  per(f['bytes'], f['laterMs']),
+  `${megabytes(f['bytes'])} in ${ms(f['laterMs'])}, the first time ${ms(f['firstMs'])}`,
+];
 const showInstantiate: Show = (f) => [
   `${((f['preparedUs'] ?? 0) / (f['plainUs'] ?? 0)).toFixed(2)}x`,
   `${us(f['preparedUs'])}, plain ${us(f['plainUs'])}; memory of one ${kilobytes(f['preparedBytes'])}, plain ${kilobytes(f['plainBytes'])}`,
@@ -47,6 +51,7 @@ const all: readonly Cost[] = [
     { what: `prepare ${kernel}, splice`, args: ['splice', kernel], show: showPrepare },
     { what: `prepare ${kernel}, binaryen`, args: ['binaryen', kernel], show: showPrepare, isSlow: true },
   ]),
+  { what: 'debug information of web-tree-sitter', args: ['debug', 'web-tree-sitter'], show: showDebug },
   { what: 'instantiate 20000 functions', args: ['instantiate', '20000'], show: showInstantiate },
   { what: 'apply to 1 instance', args: ['apply', '1'], show: showApply },
   { what: 'apply to 10000 instances', args: ['apply', '10000'], show: showApply },

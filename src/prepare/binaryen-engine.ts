@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { WgraftError } from '../errors.ts';
 import {
   readModule,
+  readSections,
   readValType,
   sectionIds,
   sectionReader,
@@ -14,6 +15,7 @@ import {
 import type { Places } from './additions.ts';
 import type { GuardJob, GuardReply } from './binaryen-protocol.ts';
 import { adopt, isForBinaryen } from './binaryen-result.ts';
+import { customSections, describeOriginals } from './original-sections.ts';
 import type { Plan } from './plan.ts';
 import { splice } from './splice.ts';
 
@@ -29,8 +31,10 @@ export async function rewriteWithBinaryen(
   const { out, places, dropped } = splice(m, plan, { guards: false });
   const spliced = readModule(out.release());
   const emitted = readModule(await addGuards(jobFor(spliced, m, plan, places), onProgress));
-  const adopted = adopt(emitted, spliced, { plan, places });
-  return { out: adopted.out, dropped: [...dropped, ...adopted.dropped] };
+  const { out: adopted, dropped: lost } = adopt(emitted, spliced, { plan, places });
+  const bytes = adopted.view();
+  const { name, payload } = describeOriginals(m, customSections(bytes, readSections(bytes)));
+  return { out: adopted.custom(name, payload), dropped: [...dropped, ...lost] };
 }
 
 /**

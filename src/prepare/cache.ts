@@ -8,6 +8,7 @@ import { requireNow } from '../require-now.ts';
 import { version } from '../version.ts';
 import { defaultFolder, dropEntry, entryFile, readEntry, trimFolder, writeEntry } from './cache-folder.ts';
 import type { PrepareOptions } from './prepare.ts';
+import { revision } from './revision.ts';
 
 export interface CacheOptions extends Omit<PrepareOptions, 'sourceMap'> {
   /** Default: the user's cache folder. */
@@ -68,8 +69,9 @@ function fileFor(
   bytes: Uint8Array,
   { slots, fentry, engine, attention, folder = defaultFolder() }: CacheOptions,
 ): string {
-  const hash = createHash('sha256').update(JSON.stringify([version, slots, fentry, engine, attention]));
-  return entryFile(folder, hash.update('\0').update(bytes).digest('hex'));
+  const how = [version, revision, slots, fentry, engine, attention];
+  const hash = createHash('sha256').update(JSON.stringify(how)).update('\0').update(bytes);
+  return entryFile(folder, hash.digest('hex'));
 }
 
 function found(file: string): CachedModule | undefined {

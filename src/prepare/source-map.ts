@@ -54,6 +54,11 @@ export function moveSourceMap(
   return { payload: new Writer(url.length + 5).name(url).toBytes(), content: undefined };
 }
 
+/** True for the payload of a section that holds the map, not the name of its file. */
+export function isMapInside(payload: Uint8Array): boolean {
+  return /^[\x80-\xff]*[\0-\x7f]data:/.test(Buffer.from(payload.subarray(0, 10)).toString('latin1'));
+}
+
 const dataUrl = /^data:application\/json(?:;charset=[\w-]+)?(;base64)?,/i;
 
 /** The map in the module itself. A damaged section has none. */

@@ -30,6 +30,7 @@ import { copyCode, layOutCode, type Payload } from './code-section.ts';
 import { addedCustom, addedHints, rewriteCustom } from './custom-sections.ts';
 import { AddressMap, moveDebugInfo } from './debug/index.ts';
 import type { Job } from './job.ts';
+import { type CustomSection, describeOriginals } from './original-sections.ts';
 import type { Plan } from './plan.ts';
 import type { MovedCode } from './source-map.ts';
 
@@ -66,11 +67,16 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
   const debug = options.guards ? moveDebugInfo(m, addresses) : new Map<string, Uint8Array>();
   const pieces: (Uint8Array | Payload)[] = [m.bytes.subarray(0, 8)];
   const dropped: string[] = [];
+  const customs: CustomSection[] = [];
+  const emitCustom = (name: string, payload: Uint8Array): void => {
+    customs.push({ name, payload });
+    pieces.push(customHeader(name, payload.length), payload);
+  };
   const emitBefore = (rank: number): void => {
     for (const id of sectionOrder.slice(0, rank)) {
       const payload = changed.get(id);
       const hints = id === sectionIds.code && payload !== undefined ? addedHints(job) : undefined;
-      if (hints !== undefined) pieces.push(customHeader(branchHintSection, hints.length), hints);
+      if (hints !== undefined) emitCustom(branchHintSection, hints);
       if (payload !== undefined) pieces.push(new Writer(8).u8(id).u32(payload.length).view(), payload);
       changed.delete(id);
     }
@@ -79,7 +85,7 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
     if (section.id === sectionIds.custom) {
       const payload = rewriteCustom(section, job, debug);
       if (payload === undefined) dropped.push(section.name);
-      else pieces.push(customHeader(section.name, payload.length), payload);
+      else emitCustom(section.name, payload);
       continue;
     }
     const rank = sectionOrder.indexOf(section.id);
@@ -88,7 +94,11 @@ export function splice(m: WasmModule, plan: Plan, options: SpliceOptions): Splic
     emitBefore(rank + 1);
   }
   emitBefore(sectionOrder.length);
-  for (const [name, payload] of addedCustom(job)) pieces.push(customHeader(name, payload.length), payload);
+  for (const [name, payload] of addedCustom(job)) emitCustom(name, payload);
+  if (options.guards) {
+    const { name, payload } = describeOriginals(m, customs);
+    emitCustom(name, payload);
+  }
   return {
     out: joined(pieces, options.reserve ?? 0),
     places,

@@ -56,8 +56,7 @@ function hideSections(original: Call, get: GetLoader): Call {
     withoutOurFrames(() => {
       const [module, name] = args;
       const found = original(...args);
-      if (!(module instanceof engine.Module)) return found;
-      if (typeof name !== 'string' || !/^(wgraft\.|build_id$)/.test(name)) return found;
+      if (!(module instanceof engine.Module) || typeof name !== 'string') return found;
       return get()?.originalSections(module, name) ?? found;
     });
 }

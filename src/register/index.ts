@@ -12,6 +12,7 @@ import { installHook } from './hook.ts';
 import type { Loader } from './loader.ts';
 import { isControlThread } from './protocol.ts';
 import { reasonFor, warn } from './warn.ts';
+import { coverWorkers } from './workers.ts';
 
 if (!isControlThread(workerData) && !isOwnCommand()) register();
 
@@ -20,11 +21,12 @@ function register(): void {
     const config = readConfig(process.env, process.cwd());
     if (!config.enabled) return;
     let session: { readonly loader: Loader | undefined } | undefined;
-    installHook(() => {
+    const isFirst = installHook(() => {
       session ??= { loader: open(config) };
       return session.loader;
     });
     orderedWord(); // before any worker is made
+    if (isFirst) coverWorkers();
     if (isMainThread) process.once('worker', () => answerWorkers(controlOptions(config)));
   } catch (cause) {
     warn(`wgraft is off: ${reasonFor(cause)}`);

@@ -3,9 +3,9 @@
 
 import { createHash } from 'node:crypto';
 import { reasonOf, WgraftError } from '../errors.ts';
-import { readSlotMap, slotsSection } from '../patch/index.ts';
+import { follow, originalSection, readOriginalSections, slotsSection } from '../patch/index.ts';
 import { type CachedModule, forgetCached, prepareCachedSync, prepareUncached } from '../prepare/cache.ts';
-import { buildIdSection, engine, writeBuildId } from '../wasm/index.ts';
+import { buildIdSection, engine } from '../wasm/index.ts';
 import type { Config } from './config.ts';
 import { callerName, whyLeft } from './selection.ts';
 
@@ -143,13 +143,19 @@ export class Loader {
     return callerName();
   }
 
-  /** A custom section that preparing added or replaced, as the program's own module has it; undefined for any other. */
+  /** The sections of a name that the program's own module has; undefined where those of the prepared one are the same. */
   originalSections(module: WebAssembly.Module, name: string): ArrayBuffer[] | undefined {
     if (!this.isPrepared(module)) return undefined;
-    if (name !== buildIdSection) return [];
-    const [map] = engine.customSections(module, slotsSection);
-    const id = map && readSlotMap(new Uint8Array(map)).originalBuildId;
-    return id === undefined ? [] : [new Uint8Array(writeBuildId(Buffer.from(id, 'hex'))).buffer];
+    if (name === slotsSection || name === originalSection) return [];
+    const changed = engine.customSections(module, originalSection).at(-1);
+    if (changed === undefined) return undefined;
+    try {
+      const sections = readOriginalSections(new Uint8Array(changed)).get(name);
+      const prepared = sections && engine.customSections(module, name);
+      return sections?.map((steps, i) => follow(steps, new Uint8Array(prepared?.[i] ?? [])).buffer);
+    } catch {
+      return undefined; // it says nothing that can be read
+    }
   }
 
   isPrepared(module: WebAssembly.Module): boolean {

@@ -122,13 +122,13 @@ export class Reader {
 
   /** A view of the next `length` bytes; no copy. */
   take(length: number, what = 'bytes'): Uint8Array {
-    if (length > this.left) this.fail(`${what}: ${length} bytes wanted, ${this.left} left`);
-    this.at += length;
+    this.skip(length, what);
     return this.bytes.subarray(this.at - length, this.at);
   }
 
-  skip(length: number): void {
-    this.take(length);
+  skip(length: number, what = 'bytes'): void {
+    if (length > this.left) this.fail(`${what}: ${length} bytes wanted, ${this.left} left`);
+    this.at += length;
   }
 
   name(): string {
@@ -144,7 +144,7 @@ export class Reader {
   /** A reader for the next `length` bytes, which this reader passes over. */
   sub(length: number, what: string): Reader {
     const start = this.at;
-    this.take(length, what);
+    this.skip(length, what);
     return new Reader(this.bytes, start, this.at);
   }
 

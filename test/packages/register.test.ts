@@ -1,6 +1,7 @@
 // Packages as npm has them, in programs that know nothing of wgraft: each is started with the hook, given state, patched
 // through the command line, and reverted. docs/embedding.md says what does not work, and why.
 
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -184,6 +185,38 @@ test('AssemblyScript: a package with generated bindings', async () => {
   expect(await ask('all')).toEqual([2, 'number 3', 9]);
   await revert(box);
   expect(await ask('all')).toEqual([3, 'number 3', 4]);
+});
+
+// - @chainsafe/as-sha256 1.1.0 is wrong where 63 bytes of a message are left over; 1.2.5 is not
+// - the patch is built from the two releases, by the command, and comes in the middle of a message
+// - reverted, another message that was begun under it ends as 1.1.0 has it
+test('as-sha256: the next release as a patch, built by the command', async () => {
+  await using box = await sandbox();
+  const release = (version: string): Promise<Buffer> =>
+    readFile(packageFile(`as-sha256-${version}`, '../build/optimized.simd.wasm'));
+  await box.write('old.wasm', await release('1.1'));
+  await box.write('new.wasm', await release('1.2'));
+  const built = await box.wgraft('build', 'old.wasm', 'new.wasm', '-o', 'fix.wgp');
+  const unknown = 'wgraft: no debug information: struct layouts were not compared; build both with -g\n';
+  expect([built.code, built.stderr]).toEqual([0, unknown]);
+  const { ask } = await startApp(box, 'as-sha256');
+  const right = (length: number): string =>
+    createHash('sha256')
+      .update(new Uint8Array(length).map((_, i) => i * 7))
+      .digest('hex');
+  const wrong = [await ask('hash 63'), await ask('hash 127')];
+  expect(wrong).not.toContain(right(63));
+  expect(wrong).not.toContain(right(127));
+  expect(await ask('begin 127')).toBe(null);
+  await apply(box);
+  const { stdout } = await box.wgraft('status');
+  expect(stdout).toMatch(/^fix +[0-9a-f]{12} +as-sha256-1\.1 +applied +final$/m);
+  expect(await ask('end 127')).toBe(right(127));
+  expect([await ask('hash 63'), await ask('hash 64')]).toEqual([right(63), right(64)]);
+  expect(await ask('begin 127')).toBe(null);
+  await revert(box);
+  expect(await ask('end 127')).toBe(wrong[1]);
+  expect([await ask('hash 63'), await ask('hash 64')]).toEqual([wrong[0], right(64)]);
 });
 
 test("@sqlite.org/sqlite-wasm: SQLite's own build", async () => {

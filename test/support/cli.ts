@@ -11,6 +11,7 @@ import { version } from '../../src/version.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = join(root, 'src/cli/main.ts');
 const hook = pathToFileURL(join(root, 'dist/register/index.js')).href;
+const registering = ['--disable-warning=ExperimentalWarning', '--import', hook];
 const liveHost = join(root, 'test/support/live-host.ts');
 
 export interface Ended {
@@ -51,6 +52,8 @@ export interface Sandbox extends AsyncDisposable {
   node(args: readonly string[], env?: Record<string, string>): Running;
   /** Starts an unchanged one with the register hook. */
   registered(args: readonly string[], env?: Record<string, string>): Running;
+  /** The same on another Node. */
+  registeredOn(node: string, args: readonly string[], env?: Record<string, string>): Running;
   /** Starts a Node program with instances of a prepared module (live-host.ts) and waits until it can be patched. */
   host(prepared: string, name: string, instances?: number): Promise<Running>;
 }
@@ -66,8 +69,12 @@ export async function sandbox(): Promise<Sandbox> {
     WGRAFT_SOCKET_DIR: sockets,
   };
   const started: Running[] = [];
-  const launch = (args: readonly string[], more: Record<string, string> = {}): Running => {
-    const running = run(args, folder, { ...env, ...more });
+  const launch = (
+    args: readonly string[],
+    more: Record<string, string> = {},
+    node: string = process.execPath,
+  ): Running => {
+    const running = run([node, ...args], folder, { ...env, ...more });
     started.push(running);
     return running;
   };
@@ -88,9 +95,9 @@ export async function sandbox(): Promise<Sandbox> {
     start: (...args) => launch([main, ...args]),
     wgraft: (...args) => wgraftWith({}, ...args),
     wgraftWith,
-    node: launch,
-    registered: (args, more = {}) =>
-      launch(['--disable-warning=ExperimentalWarning', '--import', hook, ...args], more),
+    node: (args, more) => launch(args, more),
+    registered: (args, more) => launch([...registering, ...args], more),
+    registeredOn: (node, args, more) => launch([...registering, ...args], more, node),
     async host(prepared, name, instances = 1) {
       const running = launch([liveHost, prepared, name, String(instances)]);
       await running.says('ready');
@@ -103,8 +110,8 @@ export async function sandbox(): Promise<Sandbox> {
   };
 }
 
-function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Running {
-  const child = spawn(process.execPath, args, { cwd, env });
+function run([command = '', ...args]: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Running {
+  const child = spawn(command, args, { cwd, env });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));

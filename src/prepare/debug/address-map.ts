@@ -8,12 +8,29 @@ import { writeBody } from '../code-section.ts';
 import { guardOf, type Job } from '../job.ts';
 import type { PlannedFunction } from '../plan.ts';
 
+/** Code that moves as one. */
+export interface Stretch {
+  readonly start: number;
+  /** Where it ends, exclusive. */
+  readonly until: number;
+  readonly shift: number;
+}
+
+/** What is no address of code; small numbers are faster than infinity. */
+export const unmoved: Stretch = { start: 0, until: 0x7fffffff, shift: 0 };
+const nowhere: Stretch = { start: 0, until: 0, shift: 0 };
+
 export class AddressMap {
   /** Where the code section's payload starts in the kernel's file. */
   readonly origin: number;
   readonly #from: number[] = [];
   readonly #to: number[] = [];
+  readonly #first: number;
+  readonly #last: number;
   readonly #guard = new Writer(64);
+  /** What was asked for last: the next question is mostly about the same code. */
+  #recent: Stretch = nowhere;
+  #index = 0;
 
   constructor(job: Job) {
     const { m, plan, places } = job;
@@ -26,18 +43,30 @@ export class AddressMap {
       sizeAt = f.body.end;
     }
     if (plan.functions.length > 0) this.#add(sizeAt, at);
+    this.#first = this.#from[0] ?? Number.POSITIVE_INFINITY;
+    this.#last = this.#from.at(-1) ?? -1;
   }
 
   /** The address in the prepared module. What is no address of code, as those of functions that the linker left out, stays. */
   of(address: number): number {
+    const { start, until, shift } = this.#recent;
+    return address >= start && address < until ? address + shift : address + this.stretch(address).shift;
+  }
+
+  /** The code that moves with what is at that address. */
+  stretch(address: number): Stretch {
+    if (!this.holds(address)) return unmoved;
     const i = this.#before(address);
-    const [from, to] = [this.#from[i], this.#to[i]];
-    return from === undefined || to === undefined || !this.holds(address) ? address : address - from + to;
+    this.#index = i;
+    const start = this.#from[i] ?? 0;
+    const until = this.#from[i + 1] ?? address + 1;
+    this.#recent = { start, until, shift: (this.#to[i] ?? 0) - start };
+    return this.#recent;
   }
 
   /** Is it in a function, or right behind the last one? */
   holds(address: number): boolean {
-    return address >= (this.#from[0] ?? Number.POSITIVE_INFINITY) && address <= (this.#from.at(-1) ?? -1);
+    return address >= this.#first && address <= this.#last;
   }
 
   /** The size in the prepared module of a piece of code. */
@@ -73,8 +102,10 @@ export class AddressMap {
     return body + size;
   }
 
-  /** The last place at or before the address. */
+  /** The last place at or before the address, which is one that the map holds: often the one behind that of the last question. */
   #before(address: number): number {
+    const next = this.#index + 1;
+    if (address >= (this.#from[next] ?? address + 1) && address < (this.#from[next + 1] ?? 0)) return next;
     let low = 0;
     for (let high = this.#from.length; low < high; ) {
       const middle = (low + high) >>> 1;

@@ -2,7 +2,6 @@
 // names in other sections is collected first, because the references can be written only when those have moved.
 
 import {
-  type Abbreviation,
   type AttributeForm,
   attribute,
   type DebugSectionName,
@@ -10,16 +9,16 @@ import {
   Entries,
   type Entry,
   form,
-  isAddressIndex,
   readUnits,
   readValue,
   rootOf,
+  skipValue,
   type Unit,
-  type Value,
 } from '../../wasm/dwarf/index.ts';
 import { Reader } from '../../wasm/index.ts';
 import type { AddressMap } from './address-map.ts';
 import type { AddressTable } from './address-table.ts';
+import { addressSize, isAddress, isSize, type Layout, Layouts } from './entry-layout.ts';
 import { put32 } from './fixed.ts';
 import type { ListUse, ListUses } from './lists.ts';
 
@@ -31,8 +30,6 @@ interface Reference {
 
 /** Attributes that are offsets, and do not name a list of locations. */
 const inOther: ReadonlySet<number> = new Set([attribute.strOffsetsBase, attribute.addrBase]);
-/** In versions 2 and 3, whose offsets have the form of plain numbers: those that may be locations. */
-const oldLocations: ReadonlySet<number> = new Set([0x02, 0x19, 0x2a, 0x40, 0x46, 0x48, 0x4a]);
 /** From here on attributes are a vendor's own. */
 const firstVendor = 0x2000;
 
@@ -45,7 +42,7 @@ export class EntryMover {
   readonly #bytes: Uint8Array;
   readonly #uses = new Map<DebugSectionName, Map<number, ListUse>>();
   readonly #references: Reference[] = [];
-  readonly #interesting = new Map<Abbreviation, boolean>();
+  readonly #layouts = new Layouts();
 
   /** Rewrites all but the references. @throws WGRAFT_ERR_WASM_MALFORMED */
   constructor(s: DebugSections, map: AddressMap, addresses: AddressTable) {
@@ -81,65 +78,65 @@ export class EntryMover {
   #moveUnit(unit: Unit): void {
     const root = rootOf(this.#entries, unit);
     if (root === undefined) return;
-    if (unit.addressSize !== 4) this.#fail('debug information with addresses of 8 bytes', unit.start);
+    if (unit.addressSize !== addressSize)
+      this.#fail('debug information with addresses of 8 bytes', unit.start);
     const base = this.#entries.address(root, attribute.lowPc) ?? 0;
     const bases: ListBases = {
       use: { unit, base },
       ranges: this.#entries.number(root, attribute.rnglistsBase),
       locations: this.#entries.number(root, attribute.loclistsBase),
     };
-    this.#entries.walk(unit, (entry) => {
-      if (this.#isInteresting(entry.abbreviation, unit)) this.#moveEntry(entry, bases);
-    });
-  }
-
-  /** Has it attributes that move? Most entries have none. */
-  #isInteresting(abbreviation: Abbreviation, unit: Unit): boolean {
-    const known = this.#interesting.get(abbreviation);
-    if (known !== undefined) return known;
-    const found = abbreviation.attributes.some(
-      ({ name, form: f }) =>
-        f === form.addr ||
-        isAddressIndex(f) ||
-        f === form.indirect ||
-        f === form.rnglistx ||
-        f === form.loclistx ||
-        isSize(name) ||
-        isOffset(name, f, unit),
-    );
-    this.#interesting.set(abbreviation, found);
-    return found;
-  }
-
-  #moveEntry(entry: Entry, bases: ListBases): void {
-    const { unit, abbreviation, values } = entry;
-    const r = new Reader(this.#sections.module.bytes, values, unit.end);
-    for (const a of abbreviation.attributes) {
-      if (a.form === form.indirect) r.fail('debug information with indirect forms');
-      const at = r.at;
-      const value = readValue(this.#sections, r, a.form, {
-        implicit: a.implicit,
-        addressSize: unit.addressSize,
-      });
-      this.#moveValue(entry, a, { ...value, at, end: r.at }, bases);
+    const layouts = this.#layouts.of(unit);
+    const r = new Reader(this.#sections.module.bytes, unit.entries, unit.end);
+    while (r.at < unit.end) {
+      const offset = r.at;
+      const code = r.u32();
+      if (code === 0) continue; // the end of a list of children
+      const layout = layouts[code];
+      if (layout === undefined) this.#fail(`unknown abbreviation ${code} in the debug information`, offset);
+      if (layout.steps.length > 0) this.#moveEntry(r, layout, { offset, bases });
+      r.skip(layout.rest);
     }
   }
 
-  #moveValue(entry: Entry, { name, form: f }: AttributeForm, found: Found, bases: ListBases): void {
-    const { unit } = entry;
+  #moveEntry(
+    r: Reader,
+    { abbreviation, steps }: Layout,
+    { offset, bases }: { readonly offset: number; readonly bases: ListBases },
+  ): void {
+    const values = r.at;
+    for (const { skip, attribute: a, moves } of steps) {
+      r.skip(skip);
+      if (!moves) {
+        skipValue(this.#sections, r, a.form, addressSize);
+        continue;
+      }
+      if (a.form === form.indirect) r.fail('debug information with indirect forms');
+      const at = r.at;
+      const { value } = readValue(this.#sections, r, a.form, { implicit: a.implicit, addressSize });
+      const { unit } = bases.use;
+      if (isSize(a.name) && !isAddress(a.form))
+        this.#moveSize({ unit, offset, abbreviation, values }, a.form, { value, at, end: r.at });
+      else this.#moveValue(a, { value, at }, bases);
+    }
+  }
+
+  #moveValue({ name, form: f }: AttributeForm, { value, at }: Found, bases: ListBases): void {
+    const { unit } = bases.use;
     // A constant that is an address is one of data.
-    if (f === form.addr || isAddressIndex(f)) {
+    if (isAddress(f)) {
       if (name === attribute.constValue) return;
-      if (f === form.addr) put32(this.#bytes, found.at - this.#origin, this.#map.of(found.value));
-      else this.#addresses.code(unit, found.value);
-    } else if (isSize(name)) this.#moveSize(entry, found);
-    else if (f === form.rnglistx) this.#useIndexed('.debug_rnglists', bases.ranges, found, bases.use);
-    else if (f === form.loclistx) this.#useIndexed('.debug_loclists', bases.locations, found, bases.use);
-    else if (isOffset(name, f, unit)) this.#moveOffset(name, found, bases.use);
+      if (f === form.addr) put32(this.#bytes, at - this.#origin, this.#map.of(value));
+      else this.#addresses.code(unit, value);
+    } else if (f === form.rnglistx)
+      this.#useIndexed('.debug_rnglists', bases.ranges, { value, at }, bases.use);
+    else if (f === form.loclistx)
+      this.#useIndexed('.debug_loclists', bases.locations, { value, at }, bases.use);
+    else this.#moveOffset(name, { value, at }, bases.use);
   }
 
   /** DW_AT_high_pc and DW_AT_entry_pc, where they count from DW_AT_low_pc. */
-  #moveSize(entry: Entry, { form: f, value, at, end }: Found): void {
+  #moveSize(entry: Entry, f: number, { value, at, end }: Found & { readonly end: number }): void {
     const low = this.#entries.address(entry, attribute.lowPc);
     const size = low === undefined ? value : this.#map.size(low, value);
     if (size === value) return;
@@ -157,26 +154,29 @@ export class EntryMover {
   }
 
   #moveOffset(name: number, { value: offset, at }: Found, use: ListUse): void {
-    const isNew = use.unit.version >= 5;
-    const refer = (section: DebugSectionName): void => void this.#references.push({ at, section, offset });
     if (inOther.has(name)) return;
-    if (name === attribute.stmtList) refer('.debug_line');
-    else if (name === attribute.rnglistsBase) refer('.debug_rnglists');
-    else if (name === attribute.loclistsBase) refer('.debug_loclists');
+    if (name === attribute.stmtList) this.#refer('.debug_line', offset, at);
+    else if (name === attribute.rnglistsBase) this.#refer('.debug_rnglists', offset, at);
+    else if (name === attribute.loclistsBase) this.#refer('.debug_loclists', offset, at);
     else if (name >= firstVendor || name === attribute.macros || name === attribute.macroInfo)
       this.#fail(`debug information with attribute 0x${name.toString(16)}`, at);
+    else if (use.unit.version < 5)
+      this.#use(name === attribute.ranges ? '.debug_ranges' : '.debug_loc', offset, use);
     else {
-      const isRanges = name === attribute.ranges;
-      const old = isRanges ? '.debug_ranges' : '.debug_loc';
-      const section = isNew ? (isRanges ? '.debug_rnglists' : '.debug_loclists') : old;
+      const section = name === attribute.ranges ? '.debug_rnglists' : '.debug_loclists';
       this.#use(section, offset, use);
-      if (isNew) refer(section);
+      this.#refer(section, offset, at);
     }
   }
 
+  #refer(section: DebugSectionName, offset: number, at: number): void {
+    this.#references.push({ at, section, offset });
+  }
+
   #use(section: DebugSectionName, offset: number, use: ListUse): void {
-    const uses = this.#uses.get(section) ?? new Map<number, ListUse>();
-    this.#uses.set(section, uses.set(offset, use));
+    const uses = this.#uses.get(section);
+    if (uses === undefined) this.#uses.set(section, new Map([[offset, use]]));
+    else uses.set(offset, use);
   }
 
   #useIndexed(
@@ -197,14 +197,7 @@ interface ListBases {
   readonly locations: number | undefined;
 }
 
-type Found = Value & { readonly at: number; readonly end: number };
-
-function isSize(name: number): boolean {
-  return name === attribute.highPc || name === attribute.entryPc;
-}
-
-function isOffset(name: number, f: number, { version }: Unit): boolean {
-  if (f === form.secOffset) return true;
-  const couldBe = name === attribute.stmtList || name === attribute.ranges || oldLocations.has(name);
-  return version < 4 && f === form.data4 && couldBe;
+interface Found {
+  readonly value: number;
+  readonly at: number;
 }

@@ -9,7 +9,7 @@ import {
   readLineProgram,
 } from '../../wasm/dwarf/index.ts';
 import { Reader, Writer } from '../../wasm/index.ts';
-import type { AddressMap } from './address-map.ts';
+import { type AddressMap, unmoved } from './address-map.ts';
 import { type MovedSection, put32, write32 } from './fixed.ts';
 
 /** @throws WGRAFT_ERR_WASM_MALFORMED */
@@ -18,89 +18,103 @@ export function moveLines(s: DebugSections, map: AddressMap): MovedSection {
   const origin = r.at;
   const out = new Writer((r.left * 5) >> 2);
   const offsets = new Map<number, number>();
+  const tables: AdvanceTables = new Map();
   while (!r.done) {
     const [from, to] = [r.at, out.length];
     offsets.set(from - origin, to);
     const program = readLineProgram(s, r, 4);
     if (program.addressSize !== 4) r.fail('a line table with addresses that are not of 4 bytes', from);
     out.copy(r.bytes, from, program.program);
-    moveProgram(s, program, { map, out });
+    moveProgram(s, program, { map, out, advances: advancesOf(program, tables) });
     put32(out.view(), to, out.length - to - 4);
     r.at = program.end;
   }
   return { bytes: out.toBytes(), offsets };
 }
 
-type Operation =
-  | { readonly kind: 'advance'; readonly by: number }
-  | { readonly kind: 'set'; readonly address: number }
-  | { readonly kind: 'end' | 'other' };
-
 interface Target {
   readonly map: AddressMap;
   readonly out: Writer;
+  readonly advances: Advances;
 }
 
-function moveProgram(s: DebugSections, program: LineProgram, { map, out }: Target): void {
-  const r = new Reader(s.module.bytes, program.program, program.end);
-  if (program.lineRange === 0) r.fail('a line table without a range of lines');
-  // Where the sequence is in the kernel, where whoever reads what is written is, and whether that is code at all.
-  let [was, is, live] = [0, 0, false];
-  while (!r.done) {
+function moveProgram(s: DebugSections, program: LineProgram, { map, out, advances }: Target): void {
+  const { operands, lineRange, end } = program;
+  const { bytes } = s.module;
+  const r = new Reader(bytes, program.program, end);
+  if (lineRange === 0) r.fail('a line table without a range of lines');
+  const firstSpecial = operands.length + 1;
+  // Where the sequence is in the kernel, how far that goes, and what is written so far.
+  let [was, stretch, copied] = [0, unmoved, r.at];
+  while (r.at < end) {
     const start = r.at;
-    const operation = readOperation(s, r, program);
-    if (operation.kind === 'set') {
-      was = operation.address;
-      live = map.holds(was);
-      is = live ? map.of(was) : was;
-      setAddress(out, is);
-      continue;
+    const code = bytes[start] ?? 0;
+    r.at += 1;
+    let by = advances[code] ?? 0;
+    if (code < firstSpecial) {
+      if (code === 0) {
+        const found = readExtended(s, r);
+        if (found === 'other') continue;
+        was = found === 'end' ? 0 : found;
+        stretch = found === 'end' ? unmoved : map.stretch(was);
+        if (found === 'end') continue;
+        setAddress(out.copy(bytes, copied, start), was + stretch.shift);
+        copied = r.at;
+        continue;
+      }
+      if (code === lineOpcode.advancePc) by = program.minLength * r.u32();
+      else if (code === lineOpcode.fixedAdvancePc) by = s.fixed(r, 2);
+      else if (code !== lineOpcode.constAddPc) {
+        for (let i = operands[code - 1] ?? 0; i > 0; i -= 1) r.skip64(code === lineOpcode.advanceLine);
+        continue;
+      }
     }
-    if (operation.kind === 'advance') {
-      was += operation.by;
-      const wanted = live ? map.of(was) : is + operation.by;
-      if (wanted < operation.by) r.fail('a line table that goes back before the code', start);
-      if (is + operation.by !== wanted) setAddress(out, wanted - operation.by);
-      is = wanted;
+    was += by;
+    if (was < stretch.until) continue;
+    const next = map.stretch(was);
+    if (next.shift !== stretch.shift) {
+      const from = was + next.shift - by;
+      if (from < 0) r.fail('a line table that goes back before the code', start);
+      setAddress(out.copy(bytes, copied, start), from);
+      copied = start;
     }
-    if (operation.kind === 'end') [was, is, live] = [0, 0, false];
-    out.copy(r.bytes, start, r.at);
+    stretch = next;
   }
+  out.copy(bytes, copied, end);
 }
 
 function setAddress(out: Writer, address: number): void {
-  write32(out.raw([0, 5, extendedLineOpcode.setAddress]), address);
+  write32(out.u8(0).u8(5).u8(extendedLineOpcode.setAddress), address);
 }
 
-const other: Operation = { kind: 'other' };
+/** By how much each opcode advances the address, where the opcode alone says it. */
+type Advances = readonly number[];
+/** By what the headers of programs say of that: mostly all say the same. */
+type AdvanceTables = Map<string, Advances>;
 
-function readOperation(s: DebugSections, r: Reader, program: LineProgram): Operation {
-  const { operands, minLength, lineRange } = program;
-  const firstSpecial = operands.length + 1;
-  const special = (adjusted: number): Operation => ({
-    kind: 'advance',
-    by: minLength * Math.floor(adjusted / lineRange),
+function advancesOf({ operands, minLength, lineRange }: LineProgram, tables: AdvanceTables): Advances {
+  const key = `${operands.length} ${minLength} ${lineRange}`;
+  const known = tables.get(key);
+  if (known !== undefined) return known;
+  const first = operands.length + 1;
+  const advance = (code: number): number => minLength * Math.floor((code - first) / lineRange);
+  const made = Array.from({ length: 256 }, (_, code) => {
+    if (code >= first) return advance(code);
+    return code === lineOpcode.constAddPc ? advance(255) : 0;
   });
-  const code = r.u8();
-  if (code >= firstSpecial) return special(code - firstSpecial);
-  if (code === 0) return readExtended(s, r);
-  if (code === lineOpcode.advancePc) return { kind: 'advance', by: minLength * r.u32() };
-  if (code === lineOpcode.constAddPc) return special(255 - firstSpecial);
-  if (code === lineOpcode.fixedAdvancePc) return { kind: 'advance', by: s.fixed(r, 2) };
-  for (let i = operands[code - 1] ?? 0; i > 0; i -= 1) r.skip64(code === lineOpcode.advanceLine);
-  return other;
+  tables.set(key, made);
+  return made;
 }
 
-function readExtended(s: DebugSections, r: Reader): Operation {
-  const length = r.count('bytes of an extended opcode');
+/** The address that is set, or what else is of interest. */
+function readExtended(s: DebugSections, r: Reader): number | 'end' | 'other' {
+  const length = r.u32();
   const end = r.at + length;
+  if (length > r.left) r.fail('an extended opcode that is longer than the line table');
   const code = length === 0 ? 0 : r.u8();
   if (code === extendedLineOpcode.setAddress && length !== 5)
     r.fail('a line table with an address that is not of 4 bytes');
-  const operation: Operation =
-    code === extendedLineOpcode.setAddress
-      ? { kind: 'set', address: s.fixed(r, 4) }
-      : { kind: code === extendedLineOpcode.endSequence ? 'end' : 'other' };
+  const address = code === extendedLineOpcode.setAddress ? s.fixed(r, 4) : undefined;
   r.at = end;
-  return operation;
+  return address ?? (code === extendedLineOpcode.endSequence ? 'end' : 'other');
 }

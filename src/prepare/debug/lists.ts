@@ -86,8 +86,9 @@ interface ListTarget {
 
 function moveList({ s, map, addresses }: ListContext, r: Reader, { out, name, use }: ListTarget): void {
   const kinds = name === '.debug_rnglists' ? rangeKinds : locationKinds;
-  let base = use?.base ?? 0;
   const moved = (address: number): number => (use === undefined ? address : map.of(address));
+  let base = use?.base ?? 0;
+  let newBase = moved(base);
   const sized = (address: number, size: number): number =>
     use === undefined ? size : map.size(address, size);
   const address = (): number => {
@@ -100,7 +101,7 @@ function moveList({ s, map, addresses }: ListContext, r: Reader, { out, name, us
     out.u32(index);
     return use === undefined ? 0 : addresses.code(use.unit, index);
   };
-  const offset = (): void => void out.u32(moved(base + r.u32()) - moved(base));
+  const offset = (): void => void out.u32(moved(base + r.u32()) - newBase);
   for (;;) {
     const code = r.u8();
     out.u8(code);
@@ -114,7 +115,12 @@ function moveList({ s, map, addresses }: ListContext, r: Reader, { out, name, us
     else if (kind === 'startEnd') [address(), address()];
     else if (kind === 'startSize') out.u32(sized(address(), r.u32()));
     else if (kind !== 'otherwise') r.fail(`unknown kind ${code} in a list of debug information`);
-    const isBase = kind === 'baseIndex' || kind === 'base';
-    if (name === '.debug_loclists' && !isBase) out.block(r.take(r.u32()));
+    if (kind === 'baseIndex' || kind === 'base') newBase = moved(base);
+    else if (name === '.debug_loclists') {
+      const size = r.u32();
+      const expression = r.at;
+      r.skip(size);
+      out.u32(size).copy(r.bytes, expression, r.at);
+    }
   }
 }

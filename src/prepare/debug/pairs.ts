@@ -16,26 +16,32 @@ export function movePairs(
   { uses, map }: { readonly uses: ListUses; readonly map: AddressMap },
 ): Uint8Array {
   const all = s.reader(name);
-  const origin = all.at;
-  const bytes = all.take(all.left).slice();
+  const bytes = all.bytes.slice(all.at, all.end);
+  const from = new DataView(all.bytes.buffer, all.bytes.byteOffset + all.at, bytes.length);
+  const to = new DataView(bytes.buffer);
   for (const [offset, use] of uses) {
     let { base } = use;
-    const r = s.reader(name, offset);
-    const first = r.at;
+    let newBase = map.of(base);
+    let at = offset;
     for (;;) {
-      const at = r.at - origin;
-      const [start, end] = [s.fixed(r, 4), s.fixed(r, 4)];
-      if (start === 0 && end === 0) break;
+      if (at + 8 > bytes.length) all.fail('unexpected end of debug information', all.at + at);
+      const [start, end] = [from.getUint32(at, true), from.getUint32(at + 4, true)];
       if (start === baseFollows) {
         base = end;
-        put32(bytes, at + 4, map.of(base));
+        newBase = map.of(base);
+        to.setUint32(at + 4, newBase, true);
+        at += 8;
         continue;
       }
-      put32(bytes, at, map.of(base + start) - map.of(base));
-      put32(bytes, at + 4, map.of(base + end) - map.of(base));
-      if (name === '.debug_loc') r.skip(s.fixed(r, 2));
+      if (start === 0 && end === 0) break;
+      to.setUint32(at, map.of(base + start) - newBase, true);
+      to.setUint32(at + 4, map.of(base + end) - newBase, true);
+      at += 8;
+      if (name === '.debug_ranges') continue;
+      if (at + 2 > bytes.length) all.fail('unexpected end of debug information', all.at + at);
+      at += 2 + from.getUint16(at, true);
     }
-    s.charge(r, r.at - first);
+    s.charge(all, at - offset);
   }
   return bytes;
 }

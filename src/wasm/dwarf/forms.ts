@@ -14,20 +14,19 @@ export interface Value {
 
 /** How many bytes a form takes; undefined where its value says so. */
 export function fixedSize(f: number, addressSize: number): number | undefined {
-  return f === form.addr ? addressSize : sizes.get(f);
+  return f === form.addr ? addressSize : sizes[f];
 }
 
-const sizes: ReadonlyMap<number, number> = new Map<number, number>([
-  [form.flagPresent, 0],
-  [form.implicitConst, 0],
-  ...[form.data1, form.ref1, form.flag, form.strx1, form.addrx1].map((f) => [f, 1] as const),
-  ...[form.data2, form.ref2, form.strx1 + 1, form.addrx1 + 1].map((f) => [f, 2] as const),
-  ...[form.strx1 + 2, form.addrx1 + 2].map((f) => [f, 3] as const),
-  ...[form.data4, form.ref4, form.strx4, form.addrx4, form.strp, form.lineStrp].map((f) => [f, 4] as const),
-  ...[form.secOffset, form.refAddr, form.refSup4, form.strpSup].map((f) => [f, 4] as const),
-  ...[form.data8, form.ref8, form.refSig8, form.refSup8].map((f) => [f, 8] as const),
-  [form.data16, 16],
-]);
+/** By form. */
+const sizes: (number | undefined)[] = [];
+for (const f of [form.flagPresent, form.implicitConst]) sizes[f] = 0;
+for (const f of [form.data1, form.ref1, form.flag, form.strx1, form.addrx1]) sizes[f] = 1;
+for (const f of [form.data2, form.ref2, form.strx1 + 1, form.addrx1 + 1]) sizes[f] = 2;
+for (const f of [form.strx1 + 2, form.addrx1 + 2]) sizes[f] = 3;
+for (const f of [form.data4, form.ref4, form.strx4, form.addrx4, form.strp, form.lineStrp]) sizes[f] = 4;
+for (const f of [form.secOffset, form.refAddr, form.refSup4, form.strpSup]) sizes[f] = 4;
+for (const f of [form.data8, form.ref8, form.refSig8, form.refSup8]) sizes[f] = 8;
+sizes[form.data16] = 16;
 
 /** Is it an index in `.debug_str_offsets`? */
 export function isTextIndex(f: number): boolean {

@@ -2,7 +2,7 @@
 // against their section, and everything that is not one pass over the bytes is paid for from a budget, so that hostile
 // references cannot make the reader go over the same bytes for ever.
 
-import { findCustom, Reader, type WasmModule } from '../index.ts';
+import { findCustom, Reader, type Section, type WasmModule } from '../index.ts';
 
 export type DebugSectionName =
   | '.debug_abbrev'
@@ -28,6 +28,7 @@ const utf8 = new TextDecoder();
 export class DebugSections {
   readonly module: WasmModule;
   readonly #view: DataView;
+  readonly #sections = new Map<DebugSectionName, Section>();
   readonly #texts = new Map<number, string>();
   #budget: number;
 
@@ -40,17 +41,25 @@ export class DebugSections {
   }
 
   has(name: DebugSectionName): boolean {
-    return findCustom(this.module.sections, name) !== undefined;
+    return this.#find(name) !== undefined;
   }
 
   /** A reader of a section from that offset in it. @throws WGRAFT_ERR_WASM_MALFORMED where it is not there */
   reader(name: DebugSectionName, offset = 0): Reader {
-    const { bytes, sections } = this.module;
-    const section = findCustom(sections, name);
+    const { bytes } = this.module;
+    const section = this.#find(name);
     if (section === undefined) return new Reader(bytes, 0, 0).fail(`there is no section "${name}"`);
     const r = new Reader(bytes, section.payload, section.end);
     r.skip(offset);
     return r;
+  }
+
+  #find(name: DebugSectionName): Section | undefined {
+    const known = this.#sections.get(name);
+    if (known !== undefined) return known;
+    const found = findCustom(this.module.sections, name);
+    if (found !== undefined) this.#sections.set(name, found);
+    return found;
   }
 
   /** To be called before `size` bytes are looked at out of turn. */

@@ -1,6 +1,7 @@
 // Everything that a program can see of WebAssembly, written down. The test runs it with and without the hook and compares.
 // Arguments: a folder with one.wasm (and esm.mjs, which imports it).
 
+import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { inspect } from 'node:util';
@@ -65,6 +66,17 @@ await see('a module', () => [
     WebAssembly.Module.customSections(module, name).map((s) => Buffer.from(s).toString('hex')),
   ),
 ]);
+/** Each custom section by its name, and those that wgraft adds or that only some modules have. */
+for (const file of ['one', 'toolchain', 'long-numbers', 'cut', 'hinted'])
+  await see(`sections of ${file}`, () => {
+    const read = readFileSync(`${folder}/${file}.wasm`);
+    const compiled = new WebAssembly.Module(read);
+    const sections = (name) =>
+      WebAssembly.Module.customSections(compiled, name).map((s) => Buffer.from(s).toString('hex'));
+    const names = ['name', 'producers', 'target_features', 'build_id', 'metadata.code.branch_hint'];
+    names.push('external_debug_info', 'sourceMappingURL', 'wgraft.slots', 'wgraft.original');
+    return names.map((name) => [name, sections(name), read.includes(name)]);
+  });
 await see('an instance', () => [
   instance instanceof WebAssembly.Instance,
   inspect(instance),
@@ -203,6 +215,30 @@ await see('a module in a worker', async () => {
   });
   return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
 });
+await see('Worker', () => [
+  shape(Worker),
+  shape(Worker.prototype),
+  Object.getPrototypeOf(Worker) === EventEmitter,
+  Worker.prototype.constructor === Worker,
+  process.getBuiltinModule('node:worker_threads').Worker === Worker,
+]);
+await see('Worker without new', () => Worker('x'));
+await see('new Worker of no path', () => new Worker('x'));
+await see('new Worker with a wrong option', () => new Worker('1', { eval: true, execArgv: ['--expose-gc'] }));
+await see('new Worker with options that are none', () => new Worker('1', { eval: true, execArgv: 'x' }));
+for (const execArgv of [[], ['--no-warnings']])
+  await see(`a worker from text with ${execArgv.length} options`, () => {
+    class Own extends Worker {}
+    const code = `
+      const { parentPort, workerData, isMainThread } = require('node:worker_threads');
+      const { exports } = new WebAssembly.Instance(workerData, { host: { log() {}, fail() {} } });
+      parentPort.postMessage([process.execArgv, process.argv.length, isMainThread, Object.keys(exports), __filename]);`;
+    const worker = new Own(code, { eval: true, execArgv, workerData: module, argv: ['x'] });
+    const seen = [worker instanceof Own, worker instanceof Worker, worker.constructor === Own];
+    return new Promise((resolve, reject) =>
+      worker.once('message', (message) => resolve([seen, message])).once('error', reject),
+    );
+  });
 if ('promising' in WebAssembly)
   await see('JSPI', async () => {
     const { promising, Suspending } = WebAssembly;

@@ -35,7 +35,8 @@ describe('custom sections', () => {
     expect(report.dropped).toEqual(stale);
     const customs = readSections(bytes).filter((s) => s.id === 0);
     const hints = 'metadata.code.branch_hint';
-    expect(customs.map((s) => s.name)).toEqual([hints, 'name', ...fresh, 'wgraft.slots', 'build_id']);
+    const ours = ['wgraft.original', 'wgraft.slots', 'build_id'];
+    expect(customs.map((s) => s.name)).toEqual([hints, 'name', ...fresh, ...ours]);
     for (const s of customs.filter((c) => fresh.includes(c.name)))
       expect(bytes.subarray(s.payload, s.end)).toEqual(payload);
   });
