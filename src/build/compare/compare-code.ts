@@ -10,7 +10,7 @@ import {
   type WasmModule,
 } from '../../wasm/index.ts';
 import { type Build, type BuildData, readFunctions, refuseUnplaced } from './build.ts';
-import { CanonicalCode, compareCanonical, TypeNumbers, unknownIndex } from './canonical.ts';
+import { CanonicalCode, compareCanonical, TypeNumbers } from './canonical.ts';
 import { type Comparison, compareFunctions } from './compare.ts';
 import { correlateCode } from './correlate-code.ts';
 import { Equality } from './equality.ts';
@@ -24,19 +24,16 @@ export function compareCode(oldBytes: Uint8Array, newBytes: Uint8Array): Compari
   const next = readCode('the new build', newModule, renameGlobals(globals, old));
   refuseMovedData(oldModule, newModule);
   const types = new TypeNumbers();
-  const functions = correlateCode(old, next, types, globals);
-  refuseMovedEntries(oldModule, newModule, functions);
   const codes = {
-    old: new CanonicalCode(old, types, { func: (i) => i, global: (i) => i }),
-    new: new CanonicalCode(next, types, {
-      func: (i) => functions.get(i) ?? unknownIndex,
-      global: (i) => globals.get(i) ?? unknownIndex,
-    }),
+    old: new CanonicalCode(old, types),
+    new: new CanonicalCode(next, types, globals),
   };
+  const functions = correlateCode(codes);
+  refuseMovedEntries(oldModule, newModule, functions);
   const correlation = { functions, data: globalData(old, next, globals), ambiguous: new Set<never>() };
   const equality = new Equality(old, next, correlation);
   const comparison = compareFunctions(old, next, correlation, equality, (n, o) =>
-    compareCanonical(codes, { old, new: next }, n, o),
+    compareCanonical(codes, functions, n, o),
   );
   refuseUnknownAddresses(comparison);
   return comparison;
@@ -59,17 +56,22 @@ function refuse(reason: string): never {
 
 /** Every byte of the old build's data has to stand in the new build, too, at the same address. */
 function refuseMovedData(old: WasmModule, next: WasmModule): void {
-  const news = segmentsOf(next);
-  for (const o of segmentsOf(old)) {
+  const byStart = (a: { start: number }, b: { start: number }): number => a.start - b.start;
+  const news = segmentsOf(next).sort(byStart);
+  let first = 0;
+  for (const o of segmentsOf(old).sort(byStart)) {
     let known = o.start;
-    for (const n of [...news].sort((a, b) => a.start - b.start)) {
+    // What ends before this one ends before all that follow.
+    while ((news[first]?.end ?? Number.POSITIVE_INFINITY) <= o.start) first += 1;
+    for (let i = first; i < news.length; i += 1) {
+      const n = news[i];
+      if (n === undefined || n.start >= o.end) break;
       const [start, end] = [Math.max(o.start, n.start), Math.min(o.end, n.end)];
       if (start >= end) continue;
       if (start > known) refuseUnless(isZero(old, o, known, start), known);
       const a = old.bytes.subarray(o.from + start - o.start, o.from + end - o.start);
       const b = next.bytes.subarray(n.from + start - n.start, n.from + end - n.start);
-      const at = a.findIndex((byte, i) => byte !== b[i]);
-      if (at !== -1) refuseUnless(false, start + at);
+      if (Buffer.compare(a, b) !== 0) refuseUnless(false, start + a.findIndex((byte, k) => byte !== b[k]));
       known = Math.max(known, end);
     }
     refuseUnless(isZero(old, o, known, o.end), known);
@@ -134,9 +136,14 @@ function correlateGlobals(old: WasmModule, next: WasmModule): Map<number, number
 
 /** By name, where only one has it. */
 function indicesOf(names: ReadonlyMap<number, string>): Map<string, number> {
-  const all = [...names.values()];
-  const repeated = new Set(all.filter((name, i) => all.indexOf(name) !== i));
-  return new Map([...names].filter(([, name]) => !repeated.has(name)).map(([index, name]) => [name, index]));
+  const found = new Map<string, number>();
+  const repeated = new Set<string>();
+  for (const [index, name] of names) {
+    if (found.has(name)) repeated.add(name);
+    found.set(name, index);
+  }
+  for (const name of repeated) found.delete(name);
+  return found;
 }
 
 function globalNames(m: WasmModule): Map<number, string> {
