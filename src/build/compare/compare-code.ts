@@ -148,8 +148,7 @@ function indicesOf(names: ReadonlyMap<number, string>): Map<string, number> {
 
 function globalNames(m: WasmModule): Map<number, string> {
   const names = readGlobalNames(m.bytes, m.sections);
-  const imports = m.imports.filter((i) => i.kind === 'global');
-  for (const [index, i] of imports.entries()) names.set(index, JSON.stringify([i.module, i.name]));
+  for (const [index, i] of m.importsOf.global.entries()) names.set(index, JSON.stringify([i.module, i.name]));
   return names;
 }
 

@@ -45,15 +45,11 @@ export function correlate(old: Build, next: Build): Correlation {
 /** Imported functions are what their names say. */
 export function correlateImports(old: Build, next: Build): [FuncIndex, FuncIndex][] {
   const key = (i: { module: string; name: string }): string => JSON.stringify([i.module, i.name]);
-  const known = new Map(
-    old.module.imports.filter((i) => i.kind === 'func').map((i, index) => [key(i), index]),
-  );
-  return next.module.imports
-    .filter((i) => i.kind === 'func')
-    .flatMap((i, index): [FuncIndex, FuncIndex][] => {
-      const found = known.get(key(i));
-      return found === undefined ? [] : [[index, found]];
-    });
+  const known = new Map(old.module.importsOf.func.map((i, index) => [key(i), index]));
+  return next.module.importsOf.func.flatMap((i, index): [FuncIndex, FuncIndex][] => {
+    const found = known.get(key(i));
+    return found === undefined ? [] : [[index, found]];
+  });
 }
 
 /** `buffer.12` is what a compiler makes of a second `buffer`; the number means nothing from one build to the next. */

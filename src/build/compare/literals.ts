@@ -145,7 +145,8 @@ function hasOffset(opcode: number): boolean {
 
 /** Where static data may be: up to the heap, if the builds say where that is, else up to the end of the memory. */
 function staticRange(old: WasmModule, next: WasmModule): { start: number; end: number } {
-  const start = Math.min(usualStart, ...[old, next].flatMap((m) => segmentsOf(m).map((s) => s.start)));
+  const segments = [...segmentsOf(old), ...segmentsOf(next)];
+  const start = segments.reduce((least, s) => Math.min(least, s.start), usualStart);
   return { start: Math.max(1, start), end: Math.max(staticEnd(old), staticEnd(next)) + 1 };
 }
 
@@ -168,8 +169,8 @@ export function segmentsOf(m: WasmModule): { start: number; end: number; from: n
 }
 
 function tableLength(m: WasmModule): number {
-  const ends = m.elements
+  return m.elements
     .filter((segment) => segment.table === 0)
-    .map((segment) => (segmentAddress(m, segment) ?? 0) + segment.functions.length);
-  return Math.max(0, ...ends);
+    .map((segment) => (segmentAddress(m, segment) ?? 0) + segment.functions.length)
+    .reduce((most, end) => Math.max(most, end), 0);
 }
