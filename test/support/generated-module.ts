@@ -1,0 +1,37 @@
+// Modules without names that are too large to write down: bodies and data of any number.
+
+import { op, sectionIds, Writer } from '../../src/wasm/index.ts';
+
+export interface GeneratedModule {
+  /** One function each, all (i32) -> i32. */
+  readonly bodies: readonly Uint8Array[];
+  /** Which of them is exported as "run". */
+  readonly run: number;
+  /** Segments, by their addresses. */
+  readonly data?: ReadonlyMap<number, Uint8Array>;
+}
+
+export function generateModule({ bodies, run, data = new Map() }: GeneratedModule): Uint8Array<ArrayBuffer> {
+  const out = new Writer(4096).raw([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const section = (id: number, write: (w: Writer) => void): void => {
+    const payload = new Writer(4096);
+    write(payload);
+    out.section(id, payload.view());
+  };
+  section(sectionIds.type, (w) => w.raw([1, 0x60, 1, 0x7f, 1, 0x7f]));
+  section(sectionIds.function, (w) => w.vector(bodies, () => w.u32(0)));
+  section(sectionIds.memory, (w) => w.raw([1, 0, 16]));
+  section(sectionIds.export, (w) => w.u32(1).name('run').u8(0).u32(run));
+  section(sectionIds.code, (w) => w.vector(bodies, (body) => w.block(body)));
+  section(sectionIds.data, (w) =>
+    w.vector([...data], ([address, bytes]) => w.u32(0).u8(op.i32Const).s32(address).u8(op.end).block(bytes)),
+  );
+  return out.toBytes();
+}
+
+/** A body without locals. */
+export function body(write: (out: Writer) => void): Uint8Array {
+  const out = new Writer(16).u32(0);
+  write(out);
+  return out.u8(op.end).toBytes();
+}
