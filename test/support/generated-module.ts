@@ -11,6 +11,9 @@ export interface GeneratedModule {
   readonly data?: ReadonlyMap<number, Uint8Array>;
 }
 
+/** Of memory. */
+const pages = 100;
+
 export function generateModule({ bodies, run, data = new Map() }: GeneratedModule): Uint8Array<ArrayBuffer> {
   const out = new Writer(4096).raw([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   const section = (id: number, write: (w: Writer) => void): void => {
@@ -20,7 +23,7 @@ export function generateModule({ bodies, run, data = new Map() }: GeneratedModul
   };
   section(sectionIds.type, (w) => w.raw([1, 0x60, 1, 0x7f, 1, 0x7f]));
   section(sectionIds.function, (w) => w.vector(bodies, () => w.u32(0)));
-  section(sectionIds.memory, (w) => w.raw([1, 0, 16]));
+  section(sectionIds.memory, (w) => w.raw([1, 0]).u32(pages));
   section(sectionIds.export, (w) => w.u32(1).name('run').u8(0).u32(run));
   section(sectionIds.code, (w) => w.vector(bodies, (body) => w.block(body)));
   section(sectionIds.data, (w) =>
