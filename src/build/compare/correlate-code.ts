@@ -4,10 +4,10 @@
 
 import { type FuncIndex, readFunctionNames } from '../../wasm/index.ts';
 import type { Build, BuildFunction } from './build.ts';
-import { CallVotes } from './call-votes.ts';
 import type { CanonicalCodes } from './canonical.ts';
 import { CodeGroups, type Pair } from './code-groups.ts';
 import { correlateImports } from './correlate.ts';
+import { Votes } from './votes.ts';
 
 /** New to old. */
 export function correlateCode(codes: CanonicalCodes): Map<FuncIndex, FuncIndex> {
@@ -75,25 +75,41 @@ class CodePairs {
 
   /** By code and by calls, in turns: each pair that is found may tell others. */
   #byCode(): void {
-    const isOpen = { new: (n: FuncIndex) => !this.#found.has(n), old: (o: FuncIndex) => !this.#taken.has(o) };
     const groups = new CodeGroups(this.#codes, this.#open(), {
       new: (n) => this.#found.get(n),
       old: (o) => (this.#taken.has(o) ? o : undefined),
     });
-    const votes = new CallVotes(this.#codes, isOpen);
-    for (const pair of this.#found) votes.close(pair);
+    const votes = new Votes();
+    for (const pair of this.#found) this.#askCalls(pair, votes);
     const enter = (pairs: readonly Pair[]): void => {
       for (const pair of pairs) {
         if (!this.#add(pair)) continue;
         groups.close(pair);
         votes.close(pair);
+        this.#askCalls(pair, votes);
       }
     };
     for (let before = -1; before !== this.#found.size; ) {
       before = this.#found.size;
       enter(groups.pairs());
-      enter(votes.pairs());
+      enter(votes.agreed());
     }
+  }
+
+  /** A pair that makes as many calls in both builds calls, place by place, the same functions. */
+  #askCalls([n, o]: Pair, votes: Votes): void {
+    const now = this.#new.functions[n]?.callees ?? [];
+    const before = this.#old.functions[o]?.callees ?? [];
+    if (now.length !== before.length) return;
+    for (const [i, callee] of now.entries()) {
+      const was = before[i];
+      if (was !== undefined && this.#mayBe(callee, was)) votes.add([callee, was]);
+    }
+  }
+
+  #mayBe(n: FuncIndex, o: FuncIndex): boolean {
+    if (this.#found.has(n) || this.#taken.has(o)) return false;
+    return this.#codes.new.type(n) === this.#codes.old.type(o);
   }
 }
 
