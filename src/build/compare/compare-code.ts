@@ -3,6 +3,7 @@
 
 import { WgraftError } from '../../errors.ts';
 import {
+  type FuncIndex,
   type Global,
   readGlobalNames,
   readModule,
@@ -11,6 +12,7 @@ import {
 } from '../../wasm/index.ts';
 import { type Build, type BuildData, readFunctions, refuseUnplaced } from './build.ts';
 import { CanonicalCode, compareCanonical, TypeNumbers } from './canonical.ts';
+import type { Pair } from './code-groups.ts';
 import { type Comparison, compareFunctions } from './compare.ts';
 import { correlateCode } from './correlate-code.ts';
 import { Equality } from './equality.ts';
@@ -28,8 +30,9 @@ export function compareCode(oldBytes: Uint8Array, newBytes: Uint8Array): Compari
     old: new CanonicalCode(old, types),
     new: new CanonicalCode(next, types, globals),
   };
-  const functions = correlateCode(codes);
-  refuseMovedEntries(oldModule, newModule, functions);
+  const entries = { old: entriesOf(oldModule), new: entriesOf(newModule) };
+  const functions = correlateCode(codes, samePlace(entries));
+  refuseMovedEntries(entries, functions);
   const correlation = { functions, data: globalData(old, next, globals), ambiguous: new Set<never>() };
   const equality = new Equality(old, next, correlation);
   const comparison = compareFunctions(old, next, correlation, equality, (n, o) =>
@@ -93,18 +96,30 @@ function isZero(
   return m.bytes.subarray(from + start, from + end).every((byte) => byte === 0);
 }
 
+/** Which functions stand where in the function table. */
+interface Entries {
+  readonly old: ReadonlyMap<number, FuncIndex | undefined>;
+  readonly new: ReadonlyMap<number, FuncIndex | undefined>;
+}
+
+function samePlace(entries: Entries): Pair[] {
+  return [...entries.old].flatMap(([place, o]): Pair[] => {
+    const n = entries.new.get(place);
+    return n === undefined || o === undefined ? [] : [[n, o]];
+  });
+}
+
 /** Function pointers are constants, too: what stood in the table has to stand there still. */
-function refuseMovedEntries(old: WasmModule, next: WasmModule, functions: ReadonlyMap<number, number>): void {
-  const now = entriesOf(next);
-  for (const [place, f] of entriesOf(old)) {
-    const found = now.get(place);
+function refuseMovedEntries(entries: Entries, functions: ReadonlyMap<FuncIndex, FuncIndex>): void {
+  for (const [place, f] of entries.old) {
+    const found = entries.new.get(place);
     const same = found === undefined || f === undefined ? found === f : functions.get(found) === f;
     if (!same) refuse(`entry ${place} of the function table is another function`);
   }
 }
 
-function entriesOf(m: WasmModule): Map<number, number | undefined> {
-  const entries = new Map<number, number | undefined>();
+function entriesOf(m: WasmModule): Map<number, FuncIndex | undefined> {
+  const entries = new Map<number, FuncIndex | undefined>();
   for (const segment of m.elements) {
     if (segment.mode !== 'active' || segment.table !== 0) continue;
     const start = segmentAddress(m, segment);

@@ -1,5 +1,5 @@
 // Which function of the old build a function is, without symbols: by name, by its code, by its place among the calls of
-// functions that are known. Only what is unique counts. A wrong pair would do no harm: all code is compared with the pairs
+// functions that are known, and in the function table. Only what is unique counts. A wrong pair would do no harm: all code is compared with the pairs
 // taken for granted, so that whoever calls something else than before has changed.
 
 import { type FuncIndex, readFunctionNames } from '../../wasm/index.ts';
@@ -9,9 +9,9 @@ import { CodeGroups, type Pair } from './code-groups.ts';
 import { correlateImports } from './correlate.ts';
 import { Votes } from './votes.ts';
 
-/** New to old. */
-export function correlateCode(codes: CanonicalCodes): Map<FuncIndex, FuncIndex> {
-  return new CodePairs(codes).run();
+/** New to old. @param samePlace functions with the same entry of the function table */
+export function correlateCode(codes: CanonicalCodes, samePlace: readonly Pair[]): Map<FuncIndex, FuncIndex> {
+  return new CodePairs(codes).run(samePlace);
 }
 
 class CodePairs {
@@ -29,7 +29,7 @@ class CodePairs {
     this.#taken = new Set(this.#found.values());
   }
 
-  run(): Map<FuncIndex, FuncIndex> {
+  run(samePlace: readonly Pair[]): Map<FuncIndex, FuncIndex> {
     const [namesOfOld, namesOfNew] = [sourceNames(this.#old), sourceNames(this.#new)];
     this.#unique(
       (f) => namesOfOld.get(f.index) ?? [],
@@ -39,7 +39,7 @@ class CodePairs {
       (f) => f.exports,
       (f) => f.exports,
     );
-    this.#byCode();
+    this.#byCode(samePlace);
     return this.#found;
   }
 
@@ -73,8 +73,11 @@ class CodePairs {
     return true;
   }
 
-  /** By code and by calls, in turns: each pair that is found may tell others. */
-  #byCode(): void {
+  /**
+   * By code and by calls, in turns: each pair that is found may tell others. What the two cannot tell, like functions that are the
+   * same in all but their address, has to be what stands in its place of the table: else no patch is possible.
+   */
+  #byCode(samePlace: readonly Pair[]): void {
     const groups = new CodeGroups(this.#codes, this.#open(), {
       new: (n) => this.#found.get(n),
       old: (o) => (this.#taken.has(o) ? o : undefined),
@@ -89,11 +92,18 @@ class CodePairs {
         this.#askCalls(pair, votes);
       }
     };
-    for (let before = -1; before !== this.#found.size; ) {
-      before = this.#found.size;
-      enter(groups.pairs());
-      enter(votes.agreed());
-    }
+    const takeTurns = (): void => {
+      for (let before = -1; before !== this.#found.size; ) {
+        before = this.#found.size;
+        enter(groups.pairs());
+        enter(votes.agreed());
+      }
+    };
+    takeTurns();
+    const places = new Votes();
+    for (const [n, o] of samePlace) if (this.#mayBe(n, o)) places.add([n, o]);
+    enter(places.agreed());
+    takeTurns();
   }
 
   /** A pair that makes as many calls in both builds calls, place by place, the same functions. */
