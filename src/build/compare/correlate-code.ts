@@ -25,7 +25,7 @@ class CodePairs {
     this.#codes = codes;
     this.#old = codes.old.build;
     this.#new = codes.new.build;
-    this.#found = new Map(correlateImports(this.#old, this.#new));
+    this.#found = new Map(correlateImports(this.#old.module, this.#new.module));
     this.#taken = new Set(this.#found.values());
   }
 

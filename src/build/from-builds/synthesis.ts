@@ -16,6 +16,7 @@ import {
 } from '../../wasm/index.ts';
 import type { Build, BuildFunction } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
+import { correlateImports } from '../compare/correlate.ts';
 import { emitUnit, type ImportedItem } from '../emit-unit.ts';
 import { describeMemory } from '../program-item.ts';
 import type { Target } from '../target.ts';
@@ -307,15 +308,9 @@ class Synthesiser implements FunctionPlaces {
 }
 
 /** Indices in the prepared module by those in the old build; preparing may take imports out. */
-function preparedIndices(old: Build, target: Target): Map<FuncIndex, FuncIndex> {
+function preparedIndices(build: Build, target: Target): Map<FuncIndex, FuncIndex> {
   const prepared = new Map([...preparedFunctions(target)].map(([original, f]) => [original, f.index]));
-  const key = (i: { module: string; name: string }): string => JSON.stringify([i.module, i.name]);
-  const imports = target.module.importsOf.func.map((i, index) => [key(i), index] as const).reverse();
-  const indices = new Map(imports);
-  for (const [index, i] of old.module.importsOf.func.entries()) {
-    const found = indices.get(key(i));
-    if (found !== undefined) prepared.set(index, found);
-  }
+  for (const [old, found] of correlateImports(target.module, build.module)) prepared.set(old, found);
   return prepared;
 }
 
