@@ -53,6 +53,19 @@ export class CodeGroups {
     return found.map(({ sumOfNews, sumOfOlds }) => [sumOfNews, sumOfOlds]);
   }
 
+  /** Pairs, in order, those of which there are as many in both builds, after `pairs`. */
+  inOrder(): Pair[] {
+    const olds = this.#olds.grouped();
+    return [...this.#news.grouped()].flatMap(([key, news]) => {
+      const others = olds.get(key) ?? [];
+      if (others.length !== news.length) return [];
+      return news.flatMap((n, i): Pair[] => {
+        const o = others[i];
+        return o === undefined ? [] : [[n, o]];
+      });
+    });
+  }
+
   /** The two have a counterpart now. */
   close([n, o]: Pair): void {
     this.#news.close(n);
@@ -107,6 +120,18 @@ class Side {
       }
     }
     this.#stale.clear();
+  }
+
+  /** What is in each group, by index. */
+  grouped(): Map<string, FuncIndex[]> {
+    const groups = new Map<string, FuncIndex[]>();
+    for (const index of this.#open.keys()) {
+      const key = this.#keys.get(index) ?? '';
+      const known = groups.get(key);
+      if (known === undefined) groups.set(key, [index]);
+      else known.push(index);
+    }
+    return groups;
   }
 
   close(index: FuncIndex): void {

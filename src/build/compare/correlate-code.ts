@@ -1,6 +1,7 @@
 // Which function of the old build a function is, without symbols: by name, by its code, by its place among the calls of
-// functions that are known, and in the function table. Only what is unique counts. A wrong pair would do no harm: all code is compared with the pairs
-// taken for granted, so that whoever calls something else than before has changed.
+// functions that are known and in the function table; where as many are the same in all of this as before, by their order. A
+// wrong pair would do no harm: all code is compared with the pairs taken for granted, so that whoever calls something else than
+// before has changed.
 
 import { type FuncIndex, readFunctionNames } from '../../wasm/index.ts';
 import type { Build, BuildFunction } from './build.ts';
@@ -75,7 +76,8 @@ class CodePairs {
 
   /**
    * By code and by calls, in turns: each pair that is found may tell others. What the two cannot tell, like functions that are the
-   * same in all but their address, has to be what stands in its place of the table: else no patch is possible.
+   * same in all but their address, has to be what stands in its place of the table: else no patch is possible. Of those that
+   * are left, equal ones may stand for each other where there are as many of them as before.
    */
   #byCode(samePlace: readonly Pair[]): void {
     const groups = new CodeGroups(this.#codes, this.#open(), {
@@ -103,6 +105,8 @@ class CodePairs {
     const places = new Votes();
     for (const [n, o] of samePlace) if (this.#mayBe(n, o)) places.add([n, o]);
     enter(places.agreed());
+    takeTurns();
+    enter(groups.inOrder());
     takeTurns();
   }
 

@@ -106,6 +106,23 @@ describe('what looks the same', () => {
     const imports = { env: { log: (n: number) => n } };
     expect(await story(builds, (call) => call('run', 3), imports)).toEqual([10, 11, 10, 11]);
   });
+
+  test('functions that nothing tells apart, called by one that makes other calls than before', async () => {
+    const twins = (sum: string): Uint8Array =>
+      withoutNames(
+        wat(`(module
+          (func $a (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+          (func $b (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+          (func (export "run") (param i32) (result i32) ${sum}))`),
+      );
+    const call = (name: string): string => `(call ${name} (local.get 0))`;
+    const builds = {
+      old: twins(`(i32.sub ${call('$a')} ${call('$b')})`),
+      new: twins(`(i32.add ${call('$a')} (i32.add ${call('$b')} ${call('$a')}))`),
+    };
+    expect(contentsOf(await patchOf(builds, everySlot))).toEqual({ replaced: ['run'], added: [] });
+    expect(await story(builds, (c) => c('run', 5))).toEqual([0, 45, 0, 45]);
+  });
 });
 
 describe('AssemblyScript', () => {
