@@ -5,12 +5,13 @@ import diagnostics from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { createRequire, registerHooks } from 'node:module';
 import { join } from 'node:path';
-import { buildPatch } from '../src/build/index.ts';
+import { buildPatch, buildPatchFromBuilds } from '../src/build/index.ts';
 import { type Engine, findSlotMap } from '../src/patch/index.ts';
 import { prepare } from '../src/prepare/index.ts';
 import { Patcher } from '../src/runtime/index.ts';
 import { wat } from '../test/support/wat.ts';
 import { threadTimeMs } from './clock.ts';
+import { withEdits } from './edited-module.ts';
 import { spread } from './statistics.ts';
 
 export type Figures = Readonly<Record<string, number>>;
@@ -32,6 +33,7 @@ export const kernels: Readonly<Record<string, () => string>> = {
 const costs: Readonly<Record<string, (argument: string) => Promise<Figures>>> = {
   splice: (kernel) => prepareOnce(kernel, 'splice'),
   binaryen: (kernel) => prepareOnce(kernel, 'binaryen'),
+  build: buildOnce,
   instantiate: (count) => instantiateLarge(Number(count)),
   apply: (count) => applyTo(Number(count)),
   import: importPackage,
@@ -53,6 +55,15 @@ async function prepareOnce(kernel: string, engine: Engine): Promise<Figures> {
     bestMs: Math.min(...times),
     peakBytes: (process.resourceUsage().maxRSS - before) * 1024,
   };
+}
+
+/** A patch between two builds without relocations, of which the second has one constant changed and one function more. */
+async function buildOnce(kernel: string): Promise<Figures> {
+  const old = new Uint8Array(readFileSync(kernels[kernel]?.() ?? kernel));
+  const edited = withEdits(old);
+  const began = processTimeMs();
+  const { report } = await buildPatchFromBuilds({ old, new: edited, name: 'edited' });
+  return { bytes: old.length, ms: processTimeMs() - began, functions: report.functions.length };
 }
 
 async function instantiateLarge(count: number): Promise<Figures> {

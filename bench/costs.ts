@@ -32,6 +32,7 @@ const showPrepare: Show = (f) => [
   per(f['bytes'], f['bestMs']),
   `${megabytes(f['bytes'])} in ${ms(f['bestMs'])}, the first time ${ms(f['firstMs'])}, ${megabytes(f['peakBytes'])} of memory`,
 ];
+const showBuild: Show = (f) => [ms(f['ms']), `${megabytes(f['bytes'])}, ${f['functions']} replaced`];
 const showInstantiate: Show = (f) => [
   `${((f['preparedUs'] ?? 0) / (f['plainUs'] ?? 0)).toFixed(2)}x`,
   `${us(f['preparedUs'])}, plain ${us(f['plainUs'])}; memory of one ${kilobytes(f['preparedBytes'])}, plain ${kilobytes(f['plainBytes'])}`,
@@ -46,6 +47,7 @@ const all: readonly Cost[] = [
   ...(['sql.js', 'esbuild', 'clang'] as const).flatMap((kernel): Cost[] => [
     { what: `prepare ${kernel}, splice`, args: ['splice', kernel], show: showPrepare },
     { what: `prepare ${kernel}, binaryen`, args: ['binaryen', kernel], show: showPrepare, isSlow: true },
+    { what: `build ${kernel}`, args: ['build', kernel], show: showBuild },
   ]),
   { what: 'instantiate 20000 functions', args: ['instantiate', '20000'], show: showInstantiate },
   { what: 'apply to 1 instance', args: ['apply', '1'], show: showApply },
