@@ -5,13 +5,14 @@ import diagnostics from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { createRequire, registerHooks } from 'node:module';
 import { join } from 'node:path';
-import { buildPatch } from '../src/build/index.ts';
+import { buildPatch, buildPatchFromBuilds } from '../src/build/index.ts';
 import { type Engine, findSlotMap } from '../src/patch/index.ts';
 import { prepare, prepareSync } from '../src/prepare/index.ts';
 import { Patcher } from '../src/runtime/index.ts';
 import { readSections } from '../src/wasm/index.ts';
 import { wat } from '../test/support/wat.ts';
 import { threadTimeMs } from './clock.ts';
+import { withEdits } from './edited-module.ts';
 import { spread } from './statistics.ts';
 
 export type Figures = Readonly<Record<string, number>>;
@@ -35,6 +36,7 @@ const costs: Readonly<Record<string, (argument: string) => Promise<Figures>>> = 
   splice: (kernel) => prepareOnce(kernel, 'splice'),
   binaryen: (kernel) => prepareOnce(kernel, 'binaryen'),
   debug: moveDebugInformation,
+  build: buildOnce,
   instantiate: (count) => instantiateLarge(Number(count)),
   apply: (count) => applyTo(Number(count)),
   import: importPackage,
@@ -77,6 +79,15 @@ async function moveDebugInformation(kernel: string): Promise<Figures> {
     firstMs: added[0] ?? Number.NaN,
     laterMs: spread(added.slice(20)).median,
   };
+}
+
+/** A patch between two builds without relocations, of which the second has one constant changed and one function more. */
+async function buildOnce(kernel: string): Promise<Figures> {
+  const old = new Uint8Array(readFileSync(kernels[kernel]?.() ?? kernel));
+  const edited = withEdits(old);
+  const began = processTimeMs();
+  const { report } = await buildPatchFromBuilds({ old, new: edited, name: 'edited' });
+  return { bytes: old.length, ms: processTimeMs() - began, functions: report.functions.length };
 }
 
 async function instantiateLarge(count: number): Promise<Figures> {

@@ -36,6 +36,7 @@ const showDebug: Show = (f) => [
   per(f['bytes'], f['laterMs']),
   `${megabytes(f['bytes'])} in ${ms(f['laterMs'])}, the first time ${ms(f['firstMs'])}`,
 ];
+const showBuild: Show = (f) => [ms(f['ms']), `${megabytes(f['bytes'])}, ${f['functions']} replaced`];
 const showInstantiate: Show = (f) => [
   `${((f['preparedUs'] ?? 0) / (f['plainUs'] ?? 0)).toFixed(2)}x`,
   `${us(f['preparedUs'])}, plain ${us(f['plainUs'])}; memory of one ${kilobytes(f['preparedBytes'])}, plain ${kilobytes(f['plainBytes'])}`,
@@ -50,6 +51,7 @@ const all: readonly Cost[] = [
   ...(['sql.js', 'esbuild', 'clang'] as const).flatMap((kernel): Cost[] => [
     { what: `prepare ${kernel}, splice`, args: ['splice', kernel], show: showPrepare },
     { what: `prepare ${kernel}, binaryen`, args: ['binaryen', kernel], show: showPrepare, isSlow: true },
+    { what: `build ${kernel}`, args: ['build', kernel], show: showBuild },
   ]),
   { what: 'debug information of web-tree-sitter', args: ['debug', 'web-tree-sitter'], show: showDebug },
   { what: 'instantiate 20000 functions', args: ['instantiate', '20000'], show: showInstantiate },

@@ -73,11 +73,12 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
   await validate(module);
 
   const redirected = replaced.filter(isRedirected);
+  const exports = new Map(linked.replacements.map((r) => [r.index, r.export]));
   const manifest: Manifest = {
     format: 1,
     name: parts.name,
     target: { buildId: target.buildId },
-    replaces: redirected.map((f) => replacement(f, linked.replacements)),
+    replaces: redirected.map((f) => replacement(f, exports.get(f.index) ?? '')),
     imports: imports.map(({ module: from, name, source }: NamedImport) => ({
       module: from,
       name,
@@ -95,15 +96,11 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
   return { bytes: patch.module, manifest: patch.manifest, report };
 }
 
-function replacement(
-  f: RedirectedFunction,
-  made: readonly { readonly export: string; readonly index: number }[],
-): Replacement {
+function replacement(f: RedirectedFunction, exported: string): Replacement {
   const { index, slot, entry, unchanged } = f;
-  const hash = hex(entry.hash);
-  const found = made.find((r) => r.index === index)?.export ?? '';
+  const { name, type } = entry;
   const along = unchanged === undefined ? {} : { unchanged };
-  return { index, name: entry.name, slot, type: entry.type, hash, export: found, ...along };
+  return { index, name, slot, type, hash: hex(entry.hash), export: exported, ...along };
 }
 
 /** Of what a patch calls, or takes the address of, the body: run-pre matching covers it, too. */

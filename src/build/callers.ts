@@ -6,7 +6,7 @@ import { WgraftError } from '../errors.ts';
 import { skipGuard } from '../prepare/index.ts';
 import {
   bodyReader,
-  copyInstruction,
+  copyInstructions,
   copyLocals,
   type FuncIndex,
   type Import,
@@ -59,7 +59,8 @@ function findCallers(
   const callers = callersOf(target);
   const because = new Map<FuncIndex, FuncIndex>();
   const queue = [...slotless];
-  for (let f = queue.shift(); f !== undefined; f = queue.shift()) {
+  // A caller may join the queue.
+  for (const f of queue) {
     const { reason } = target.functions.get(f) ?? {};
     if (reason !== undefined && !isInner(reason))
       throw new WgraftError('WGRAFT_ERR_NOT_REACHABLE', { function: showTargetFunction(target, f) });
@@ -120,20 +121,28 @@ function exportName(index: FuncIndex): string {
 class Copy {
   readonly #target: Target;
   readonly #slotless: ReadonlySet<FuncIndex>;
-  readonly #copied: readonly FuncIndex[];
+  /** Their order among the module's own functions. */
+  readonly #copied: ReadonlyMap<FuncIndex, number>;
   readonly #types = new TypeTable();
   readonly #imports: ImportedItem[] = [];
+  readonly #importCounts: Record<Import['kind'], number> = {
+    func: 0,
+    table: 0,
+    memory: 0,
+    global: 0,
+    tag: 0,
+  };
   readonly #importIndex = new Map<string, number>();
 
   /** `copied` become functions of the module, and of `slotless` the originals do. */
   constructor(target: Target, slotless: ReadonlySet<FuncIndex>, copied: readonly FuncIndex[]) {
     this.#target = target;
     this.#slotless = slotless;
-    this.#copied = copied;
+    this.#copied = new Map(copied.map((f, i) => [f, i]));
   }
 
   run(): Uint8Array<ArrayBuffer> {
-    const all = [...this.#copied, ...this.#slotless];
+    const all = [...this.#copied.keys(), ...this.#slotless];
     // Copying into nothing shows what is imported; indices count only when all of it is known.
     for (const f of all) this.#body(f);
     const { module } = this.#target;
@@ -142,7 +151,7 @@ class Copy {
       name: this.#target.names.get(f),
       body: this.#body(f),
     }));
-    const imported = this.#count('func');
+    const imported = this.#importCounts.func;
     const nameOf = (f: FuncIndex): string => (this.#slotless.has(f) ? originalName(f) : exportName(f));
     return emitUnit({
       types: this.#types,
@@ -167,7 +176,7 @@ class Copy {
       this.#index(space, index, f, opcode);
     copyLocals(r, out, map);
     if (functions.get(f)?.slot !== undefined) skipGuard(r);
-    while (!r.done) copyInstruction(r, out, map);
+    copyInstructions(r, out, map);
     return out.toBytes();
   }
 
@@ -184,24 +193,21 @@ class Copy {
 
   /** What has a slot is called through it; a function that calls itself does so directly. */
   #function(index: FuncIndex, within: FuncIndex, opcode: number): number {
-    const own = this.#copied.indexOf(index);
+    const own = this.#copied.get(index);
     const hasSlot = this.#target.functions.get(index)?.slot !== undefined;
     const itself = index === within && opcode !== op.refFunc;
-    if (own === -1 || (hasSlot && !itself)) return this.#import('func', index);
-    return this.#count('func') + own;
+    if (own === undefined || (hasSlot && !itself)) return this.#import('func', index);
+    return this.#importCounts.func + own;
   }
 
   #import(kind: Import['kind'], index: number): number {
     const key = `${kind} ${index}`;
     const known = this.#importIndex.get(key);
     if (known !== undefined) return known;
-    const place = this.#count(kind);
+    const place = this.#importCounts[kind];
+    this.#importCounts[kind] += 1;
     this.#imports.push({ kind, ...describeItem(this.#target, kind, index, this.#types) });
     this.#importIndex.set(key, place);
     return place;
-  }
-
-  #count(kind: Import['kind']): number {
-    return this.#imports.filter((i) => i.kind === kind).length;
   }
 }

@@ -2,6 +2,7 @@
 // is built.
 
 import { WgraftError } from '../errors.ts';
+import type { SlotMapFunction } from '../patch/index.ts';
 import { type PrepareOptions, prepare } from '../prepare/index.ts';
 import { type FuncIndex, funcType, showFuncType } from '../wasm/index.ts';
 import type { Build, BuildFunction } from './compare/build.ts';
@@ -16,9 +17,9 @@ import {
 } from './from-builds/build-from-builds.ts';
 import { type BuildsDebug, layoutFindings, readDebug } from './from-builds/layout-changes.ts';
 import { constantRefusals } from './from-builds/replaced-constants.ts';
-import { type Selection, select } from './from-builds/selection.ts';
+import { preparedFunctions, type Selection, select } from './from-builds/selection.ts';
 import { synthesise } from './from-builds/synthesis.ts';
-import { readTarget, type Target } from './target.ts';
+import { readTarget } from './target.ts';
 
 export interface DiffOptions
   extends Pick<FromBuildsOptions, 'old' | 'new' | 'keepData' | 'allowLayouts' | 'allowNewState'> {
@@ -89,9 +90,10 @@ export async function diffBuilds(options: DiffOptions): Promise<BuildDiff> {
   const selection = attempt(refusals, () => select(comparison, target));
   if (selection !== undefined && selection.replaced.size > 0)
     attempt(refusals, () => synthesise(comparison, selection, target));
+  const entryOf = preparedFunctions(target);
   const refusedData = new Set(inTheWay.map(({ details }) => details.symbol));
   return {
-    changed: comparison.changed.map((change) => changedFunction(comparison, target, debug, change)),
+    changed: comparison.changed.map((change) => changedFunction(comparison, entryOf, debug, change)),
     along: along(comparison, selection),
     added: comparison.added.map((f) => nameOf(f)),
     removed: comparison.removed.map((f) => nameOf(f)),
@@ -126,11 +128,10 @@ function attempt<T>(refusals: WgraftError[], work: () => T): T | undefined {
 
 function changedFunction(
   comparison: Comparison,
-  target: Target,
+  entryOf: ReadonlyMap<FuncIndex, SlotMapFunction>,
   debug: BuildsDebug,
   { old, new: next, how }: FunctionChange,
 ): ChangedFunction {
-  const entry = target.map.functions.find((f) => f.original === old.index);
   const source = debug.new.sourceOf(next.index);
   return {
     name: nameOf(next),
@@ -140,7 +141,7 @@ function changedFunction(
       how.kind === 'body'
         ? showDifference(comparison, { old, new: next }, how.at)
         : { old: signature(comparison.old, old), new: signature(comparison.new, next) },
-    hasSlot: entry?.slot !== undefined,
+    hasSlot: entryOf.get(old.index)?.slot !== undefined,
     ...(source === undefined ? {} : { source }),
   };
 }

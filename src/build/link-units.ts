@@ -58,10 +58,8 @@ function binder(resolution: Resolution, unit: Unit): (i: Import) => Binding {
 }
 
 function spaceOf(unit: Unit, bind: (i: Import) => Binding): Space {
-  const nth = (kind: Import['kind'], index: number): Import | undefined =>
-    unit.module.imports.filter((i) => i.kind === kind)[index];
   const binding = (kind: Import['kind'], index: number): Binding | undefined => {
-    const found = nth(kind, index);
+    const found = unit.module.importsOf[kind][index];
     return found && bind(found);
   };
   return {

@@ -123,8 +123,8 @@ export class Linker {
     }
     const data = this.#dataFunction();
     const scratch = new Writer(4096);
-    for (let item = this.#queue.shift(); item !== undefined; item = this.#queue.shift())
-      item.write(scratch.reset());
+    // Writing an item may add more of them.
+    for (const item of this.#queue) item.write(scratch.reset());
     const exports: ExportItem[] = [
       ...[...replacements, ...callbacks].map((r) => ({ name: r.export, item: r.item })),
       ...this.#entries.map((item, i) => ({ name: patchTableExport(i), item })),
@@ -166,8 +166,7 @@ export class Linker {
   #makeItem(u: LinkUnit, space: Kind, index: number): Item {
     if (space === 'func' && index >= u.unit.module.imported.func) return this.#ownFunction(u, index);
     if (space !== 'element' && space !== 'data' && index < u.unit.module.imported[space]) {
-      const imports = u.unit.module.imports.filter((i) => i.kind === space);
-      const found = imports[index];
+      const found = u.unit.module.importsOf[space][index];
       if (found !== undefined) return this.#imported(u, found);
     }
     if (space === 'func') return new Reader(u.unit.module.bytes).fail(`function ${index} does not exist`, 0);

@@ -3,6 +3,7 @@
 import type { Callbacks, Manifest, MemoryNeed, PatchImport } from '../patch/index.ts';
 import { type FuncIndex, type SlotIndex, Writer } from '../wasm/index.ts';
 import type { SourcePosition } from './dwarf/index.ts';
+import type { FunctionItem } from './items.ts';
 import type { LinkResult, LinkUnit } from './link.ts';
 import type { ProgramData } from './program-data.ts';
 import type { RedirectedFunction } from './replaced.ts';
@@ -46,6 +47,7 @@ export function makeReport(
   more: Pick<BuildReport, 'notes' | 'elapsedMs'>,
 ): BuildReport {
   const { manifest } = patch;
+  const items = new Map(linked.replacements.map((r) => [r.index, r.item]));
   return {
     id: patch.id,
     functions: replaced.map((f) => ({
@@ -55,7 +57,7 @@ export function makeReport(
       type: f.entry.type,
       file: f.file,
       ...(f.position === undefined ? {} : { source: f.position }),
-      sizeBytes: bodySize(linked, f.index),
+      sizeBytes: bodySize(items.get(f.index)),
     })),
     added: addedNames(linked),
     ...reportedCallbacks(linked),
@@ -67,9 +69,9 @@ export function makeReport(
   };
 }
 
-function bodySize(linked: LinkResult, index: FuncIndex): number {
+function bodySize(item: FunctionItem | undefined): number {
   const body = new Writer(256);
-  linked.replacements.find((r) => r.index === index)?.item.write(body);
+  item?.write(body);
   return body.length;
 }
 

@@ -211,7 +211,7 @@ function hostIndex(
   kind: Import['kind'],
   wanted: { readonly module: string; readonly name: string },
 ): number | undefined {
-  const imports = target.module.imports.filter((i) => i.kind === kind);
+  const imports = target.module.importsOf[kind];
   const index = imports.findIndex((i) => i.module === wanted.module && i.name === wanted.name);
   return index === -1 ? undefined : index;
 }

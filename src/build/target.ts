@@ -24,6 +24,8 @@ export interface Target {
   readonly functionsByName: ReadonlyMap<string, readonly FuncIndex[]>;
   readonly globalsByName: ReadonlyMap<string, readonly GlobalIndex[]>;
   readonly names: ReadonlyMap<FuncIndex, string>;
+  /** The first name under which a function is exported. */
+  readonly exportNames: ReadonlyMap<FuncIndex, string>;
 }
 
 /** Reads a prepared module. @throws WGRAFT_ERR_NOT_PREPARED, WGRAFT_ERR_WASM_MALFORMED, WGRAFT_ERR_SLOT_MAP_VERSION */
@@ -43,16 +45,19 @@ export function readTarget(bytes: Uint8Array): Target {
     functionsByName: byName(module, 'func', names),
     globalsByName: byName(module, 'global', readGlobalNames(bytes, module.sections)),
     names,
+    exportNames: exportNames(module),
   };
 }
 
 /** What a message calls the function: its name, an export's, or its index. */
 export function showTargetFunction(target: Target, index: FuncIndex): string {
-  return target.names.get(index) ?? exportName(target.module, index) ?? `#${index}`;
+  return target.names.get(index) ?? target.exportNames.get(index) ?? `#${index}`;
 }
 
-function exportName(m: WasmModule, index: FuncIndex): string | undefined {
-  return m.exports.find((e) => e.kind === 'func' && e.index === index)?.name;
+function exportNames(m: WasmModule): Map<FuncIndex, string> {
+  const found = new Map<FuncIndex, string>();
+  for (const e of m.exports) if (e.kind === 'func' && !found.has(e.index)) found.set(e.index, e.name);
+  return found;
 }
 
 /** Names of the kernel's own functions; what preparing added cannot be called by a patch. */
@@ -68,8 +73,11 @@ function byName(
   names: ReadonlyMap<number, string>,
 ): Map<string, readonly number[]> {
   const found = new Map<string, number[]>();
-  for (const [index, name] of [...names].sort(([a], [b]) => a - b))
-    found.set(name, [...(found.get(name) ?? []), index]);
+  for (const [index, name] of [...names].sort(([a], [b]) => a - b)) {
+    const known = found.get(name);
+    if (known === undefined) found.set(name, [index]);
+    else known.push(index);
+  }
   for (const e of m.exports) {
     if (e.kind === kind && !e.name.startsWith(reservedPrefix) && !found.has(e.name))
       found.set(e.name, [e.index]);

@@ -23,6 +23,7 @@ export interface Unit {
   readonly module: WasmModule;
   readonly names: ReadonlyMap<FuncIndex, string>;
   readonly dylink: MemoryInfo | undefined;
+  readonly exports: ReadonlyMap<string, Export>;
 }
 
 /** @throws WGRAFT_ERR_WASM_MALFORMED */
@@ -34,12 +35,14 @@ export function readUnit(file: string, kind: Unit['kind'], bytes: Uint8Array): U
     module,
     names: readFunctionNames(bytes, module.sections),
     dylink: readDylink(bytes, module.sections),
+    exports: new Map(module.exports.map((e) => [e.name, e])),
   };
 }
 
 /** The unit's export of that name and kind. */
 export function findExport(unit: Unit, kind: Export['kind'], name: string): number | undefined {
-  return unit.module.exports.find((e) => e.kind === kind && e.name === name)?.index;
+  const found = unit.exports.get(name);
+  return found?.kind === kind ? found.index : undefined;
 }
 
 /**

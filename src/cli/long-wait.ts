@@ -10,6 +10,15 @@ export interface LongWait {
 }
 
 const quietMs = 1000;
+/** From this size on, work on a module takes long enough to be worth a line. */
+const largeBytes = 4 * 1024 * 1024;
+
+/** One line before work that no turn of the event loop interrupts, if a module is large. */
+export async function noteLarge(output: Output, doing: string, sizeBytes: number): Promise<void> {
+  if (sizeBytes < largeBytes) return;
+  const { default: prettyBytes } = await import('pretty-bytes');
+  output.note(`${doing}, ${prettyBytes(sizeBytes)}`);
+}
 
 /**
  * Starts the first second.

@@ -40,7 +40,7 @@ export interface Fentry {
  */
 export function findFentry(m: WasmModule, wanted: string | undefined): Fentry | undefined {
   const names = new Set(wanted === undefined ? fentryNames : [wanted]);
-  const imports = m.imports.filter((i) => i.kind === 'func');
+  const imports = m.importsOf.func;
   const entryHooks = new Set<FuncIndex>();
   const exits = new Set<string>();
   const removed = new Map<FuncIndex, number>();

@@ -96,6 +96,8 @@ export interface WasmModule {
   readonly bodies: readonly Body[];
   readonly data: readonly DataSegment[];
   readonly imported: Readonly<Record<ExternKind, number>>;
+  /** The imports of each kind, by their indices. */
+  readonly importsOf: { readonly [K in ExternKind]: readonly Extract<Import, { kind: K }>[] };
 }
 
 const kinds: readonly ExternKind[] = ['func', 'table', 'memory', 'global', 'tag'];
@@ -121,34 +123,45 @@ export function readModule(bytes: Uint8Array): WasmModule {
   const of = <K extends ExternKind>(kind: K): Extract<Import, { kind: K }>[] =>
     imports.filter((i): i is Extract<Import, { kind: K }> => i.kind === kind);
 
+  const importsOf = {
+    func: of('func'),
+    table: of('table'),
+    memory: of('memory'),
+    global: of('global'),
+    tag: of('tag'),
+  };
   const module: WasmModule = {
     bytes,
     sections,
     types,
     imports,
-    functions: [...of('func').map((i) => i.type), ...list(sectionIds.function, 'functions', (r) => r.u32())],
+    functions: [
+      ...importsOf.func.map((i) => i.type),
+      ...list(sectionIds.function, 'functions', (r) => r.u32()),
+    ],
     tables: [
-      ...of('table').map((i): Table => ({ ...i.table, start: i.end, end: i.end, init: undefined })),
+      ...importsOf.table.map((i): Table => ({ ...i.table, start: i.end, end: i.end, init: undefined })),
       ...list(sectionIds.table, 'tables', readTable),
     ],
-    memories: [...of('memory').map((i) => i.limits), ...list(sectionIds.memory, 'memories', readLimits)],
+    memories: [...importsOf.memory.map((i) => i.limits), ...list(sectionIds.memory, 'memories', readLimits)],
     globals: [
-      ...of('global').map((i): Global => ({ ...i.global, init: undefined })),
+      ...importsOf.global.map((i): Global => ({ ...i.global, init: undefined })),
       ...list(sectionIds.global, 'globals', (r): Global => ({ ...readGlobalType(r), init: constant(r) })),
     ],
-    tags: [...of('tag').map((i) => i.type), ...list(sectionIds.tag, 'tags', readTag)],
+    tags: [...importsOf.tag.map((i) => i.type), ...list(sectionIds.tag, 'tags', readTag)],
     exports: list(sectionIds.export, 'exports', readExport),
     start: payload(sectionIds.start, (r): number | undefined => r.u32(), undefined),
     elements: list(sectionIds.element, 'element segments', readElement),
     bodies: list(sectionIds.code, 'bodies', readBody),
     data: list(sectionIds.data, 'data segments', readData),
     imported: {
-      func: of('func').length,
-      table: of('table').length,
-      memory: of('memory').length,
-      global: of('global').length,
-      tag: of('tag').length,
+      func: importsOf.func.length,
+      table: importsOf.table.length,
+      memory: importsOf.memory.length,
+      global: importsOf.global.length,
+      tag: importsOf.tag.length,
     },
+    importsOf,
   };
   check(module);
   return module;

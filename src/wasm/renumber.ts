@@ -32,6 +32,13 @@ export function copyLocals(r: Reader, out: Writer, map: IndexMap): void {
   copier.flush();
 }
 
+/** Copies instructions up to the reader's end. */
+export function copyInstructions(r: Reader, out: Writer, map: IndexMap): void {
+  const copier = new Copier(r, out, map);
+  while (!r.done) copier.instruction();
+  copier.flush();
+}
+
 /** Copies one instruction. */
 export function copyInstruction(r: Reader, out: Writer, map: IndexMap): void {
   const copier = new Copier(r, out, map);
@@ -83,7 +90,7 @@ class Copier {
   }
 
   flush(): void {
-    this.#out.raw(this.#r.bytes.subarray(this.#copied, this.#r.at));
+    this.#out.copy(this.#r.bytes, this.#copied, this.#r.at);
     this.#copied = this.#r.at;
   }
 

@@ -23,6 +23,7 @@ export class TypeTable {
   readonly #firstOf = new Map<string, TypeIndex>();
   readonly #groups: Uint8Array[] = [];
   readonly #done = new Map<WasmModule, Map<TypeGroup, TypeIndex>>();
+  /** The group of each type. */
   readonly #groupsOf = new Map<WasmModule, readonly TypeGroup[]>();
   #types = 0;
 
@@ -94,8 +95,7 @@ export class TypeTable {
   #groupOf(m: WasmModule, index: TypeIndex): TypeGroup {
     const groups = this.#groupsOf.get(m) ?? readTypeGroups(m);
     this.#groupsOf.set(m, groups);
-    const found = groups.find((g) => index >= g.first && index < g.first + g.count);
-    return found ?? new Reader(m.bytes).fail(`type ${index} does not exist`, 0);
+    return groups[index] ?? new Reader(m.bytes).fail(`type ${index} does not exist`, 0);
   }
 }
 
@@ -107,13 +107,14 @@ function hex(count: number, raw: Uint8Array): string {
   return `${count}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`;
 }
 
+/** The group of each type. */
 function readTypeGroups(m: WasmModule): TypeGroup[] {
   const section = m.sections.find((s) => s.id === sectionIds.type);
   if (section === undefined) return [];
   const r = new Reader(m.bytes, section.payload, section.end);
   const nothing = new Writer();
   let first = 0;
-  return r.vector('types', () => {
+  const groups = r.vector('types', () => {
     const start = r.at;
     let count = 1;
     if (r.bytes[start] === 0x4e) count = new Reader(m.bytes, start + 1, r.end).u32();
@@ -122,4 +123,5 @@ function readTypeGroups(m: WasmModule): TypeGroup[] {
     first += count;
     return group;
   });
+  return groups.flatMap((group) => Array<TypeGroup>(group.count).fill(group));
 }

@@ -2,8 +2,10 @@
 // program that runs.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { op } from '../../src/wasm/index.ts';
 import { type Sandbox, sandbox } from '../support/cli.ts';
 import { compileC } from '../support/compile-c.ts';
+import { body, generateModule } from '../support/generated-module.ts';
 
 const source = (limit: number, greeting: string): string => `
 #include <stdio.h>
@@ -59,6 +61,28 @@ describe('diff', () => {
       changed: [{ name: 'greet' }, { name: 'limit', hasSlot: false }],
       refused: [],
     });
+  });
+
+  test('large modules, and a line before the comparison', async () => {
+    const large = (constant: number): Uint8Array =>
+      generateModule({
+        bodies: [body((out) => out.u8(op.i32Const).s32(constant))],
+        run: 0,
+        data: new Map([[1024, new Uint8Array(5_000_000).fill(1)]]),
+      });
+    await box.write('large-1.wasm', large(1));
+    await box.write('large-2.wasm', large(2));
+    expect(await box.wgraft('diff', 'large-1.wasm', 'large-2.wasm')).toMatchObject({
+      code: 0,
+      stdout: '1 function changed\n  run\n    - i32.const 1\n    + i32.const 2\n',
+      stderr: `wgraft: comparing large-1.wasm with large-2.wasm, 5 MB
+wgraft: no debug information: struct layouts were not compared; build both with -g
+`,
+    });
+    const built = await box.wgraft('build', 'large-1.wasm', 'large-2.wasm', '-o', 'large.wgp');
+    expect(built).toMatchObject({ code: 0, stderr: expect.stringContaining('comparing large-1.wasm with') });
+    const quiet = await box.wgraft('build', 'large-1.wasm', 'large-2.wasm', '-o', 'large.wgp', '--quiet');
+    expect(quiet).toMatchObject({ code: 0, stderr: '' });
   });
 
   test('ends with 3 where nothing changed, 4 where nothing can be built, 1 without a file', async () => {

@@ -1,7 +1,7 @@
 // WAT to WebAssembly with names, for fixtures and tests; every proposal that V8 has.
 
 import binaryen from 'binaryen';
-import { binaryenFeatures, Writer } from '../../src/wasm/index.ts';
+import { binaryenFeatures, readSections, Writer } from '../../src/wasm/index.ts';
 
 /** Parses WAT text. Function names go to the name section. `passes` are binaryen's, e.g. asyncify. */
 export function wat(text: string, passes: string[] = []): Uint8Array<ArrayBuffer> {
@@ -14,6 +14,14 @@ export function wat(text: string, passes: string[] = []): Uint8Array<ArrayBuffer
   } finally {
     module.dispose();
   }
+}
+
+/** The module as it is published: stripped. */
+export function withoutNames(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const out = new Writer(bytes.length).raw(bytes.subarray(0, 8));
+  for (const { name, start, end } of readSections(bytes))
+    if (name !== 'name') out.raw(bytes.subarray(start, end));
+  return out.toBytes();
 }
 
 /** The module with more custom sections at its end. */

@@ -3,6 +3,7 @@
 
 import { WgraftError } from '../../errors.ts';
 import {
+  type FuncIndex,
   type Global,
   readGlobalNames,
   readModule,
@@ -10,7 +11,8 @@ import {
   type WasmModule,
 } from '../../wasm/index.ts';
 import { type Build, type BuildData, readFunctions, refuseUnplaced } from './build.ts';
-import { CanonicalCode, compareCanonical, TypeNumbers, unknownIndex } from './canonical.ts';
+import { CanonicalCode, compareCanonical, TypeNumbers } from './canonical.ts';
+import type { Pair } from './code-groups.ts';
 import { type Comparison, compareFunctions } from './compare.ts';
 import { correlateCode } from './correlate-code.ts';
 import { Equality } from './equality.ts';
@@ -24,19 +26,17 @@ export function compareCode(oldBytes: Uint8Array, newBytes: Uint8Array): Compari
   const next = readCode('the new build', newModule, renameGlobals(globals, old));
   refuseMovedData(oldModule, newModule);
   const types = new TypeNumbers();
-  const functions = correlateCode(old, next, types, globals);
-  refuseMovedEntries(oldModule, newModule, functions);
   const codes = {
-    old: new CanonicalCode(old, types, { func: (i) => i, global: (i) => i }),
-    new: new CanonicalCode(next, types, {
-      func: (i) => functions.get(i) ?? unknownIndex,
-      global: (i) => globals.get(i) ?? unknownIndex,
-    }),
+    old: new CanonicalCode(old, types),
+    new: new CanonicalCode(next, types, globals),
   };
+  const entries = { old: entriesOf(oldModule), new: entriesOf(newModule) };
+  const functions = correlateCode(codes, samePlace(entries));
+  refuseMovedEntries(entries, functions);
   const correlation = { functions, data: globalData(old, next, globals), ambiguous: new Set<never>() };
   const equality = new Equality(old, next, correlation);
   const comparison = compareFunctions(old, next, correlation, equality, (n, o) =>
-    compareCanonical(codes, { old, new: next }, n, o),
+    compareCanonical(codes, functions, n, o),
   );
   refuseUnknownAddresses(comparison);
   return comparison;
@@ -59,17 +59,22 @@ function refuse(reason: string): never {
 
 /** Every byte of the old build's data has to stand in the new build, too, at the same address. */
 function refuseMovedData(old: WasmModule, next: WasmModule): void {
-  const news = segmentsOf(next);
-  for (const o of segmentsOf(old)) {
+  const byStart = (a: { start: number }, b: { start: number }): number => a.start - b.start;
+  const news = segmentsOf(next).sort(byStart);
+  let first = 0;
+  for (const o of segmentsOf(old).sort(byStart)) {
     let known = o.start;
-    for (const n of [...news].sort((a, b) => a.start - b.start)) {
+    // What ends before this one ends before all that follow.
+    while ((news[first]?.end ?? Number.POSITIVE_INFINITY) <= o.start) first += 1;
+    for (let i = first; i < news.length; i += 1) {
+      const n = news[i];
+      if (n === undefined || n.start >= o.end) break;
       const [start, end] = [Math.max(o.start, n.start), Math.min(o.end, n.end)];
       if (start >= end) continue;
       if (start > known) refuseUnless(isZero(old, o, known, start), known);
       const a = old.bytes.subarray(o.from + start - o.start, o.from + end - o.start);
       const b = next.bytes.subarray(n.from + start - n.start, n.from + end - n.start);
-      const at = a.findIndex((byte, i) => byte !== b[i]);
-      if (at !== -1) refuseUnless(false, start + at);
+      if (Buffer.compare(a, b) !== 0) refuseUnless(false, start + a.findIndex((byte, k) => byte !== b[k]));
       known = Math.max(known, end);
     }
     refuseUnless(isZero(old, o, known, o.end), known);
@@ -91,18 +96,30 @@ function isZero(
   return m.bytes.subarray(from + start, from + end).every((byte) => byte === 0);
 }
 
+/** Which functions stand where in the function table. */
+interface Entries {
+  readonly old: ReadonlyMap<number, FuncIndex | undefined>;
+  readonly new: ReadonlyMap<number, FuncIndex | undefined>;
+}
+
+function samePlace(entries: Entries): Pair[] {
+  return [...entries.old].flatMap(([place, o]): Pair[] => {
+    const n = entries.new.get(place);
+    return n === undefined || o === undefined ? [] : [[n, o]];
+  });
+}
+
 /** Function pointers are constants, too: what stood in the table has to stand there still. */
-function refuseMovedEntries(old: WasmModule, next: WasmModule, functions: ReadonlyMap<number, number>): void {
-  const now = entriesOf(next);
-  for (const [place, f] of entriesOf(old)) {
-    const found = now.get(place);
+function refuseMovedEntries(entries: Entries, functions: ReadonlyMap<FuncIndex, FuncIndex>): void {
+  for (const [place, f] of entries.old) {
+    const found = entries.new.get(place);
     const same = found === undefined || f === undefined ? found === f : functions.get(found) === f;
     if (!same) refuse(`entry ${place} of the function table is another function`);
   }
 }
 
-function entriesOf(m: WasmModule): Map<number, number | undefined> {
-  const entries = new Map<number, number | undefined>();
+function entriesOf(m: WasmModule): Map<number, FuncIndex | undefined> {
+  const entries = new Map<number, FuncIndex | undefined>();
   for (const segment of m.elements) {
     if (segment.mode !== 'active' || segment.table !== 0) continue;
     const start = segmentAddress(m, segment);
@@ -134,15 +151,19 @@ function correlateGlobals(old: WasmModule, next: WasmModule): Map<number, number
 
 /** By name, where only one has it. */
 function indicesOf(names: ReadonlyMap<number, string>): Map<string, number> {
-  const all = [...names.values()];
-  const repeated = new Set(all.filter((name, i) => all.indexOf(name) !== i));
-  return new Map([...names].filter(([, name]) => !repeated.has(name)).map(([index, name]) => [name, index]));
+  const found = new Map<string, number>();
+  const repeated = new Set<string>();
+  for (const [index, name] of names) {
+    if (found.has(name)) repeated.add(name);
+    found.set(name, index);
+  }
+  for (const name of repeated) found.delete(name);
+  return found;
 }
 
 function globalNames(m: WasmModule): Map<number, string> {
   const names = readGlobalNames(m.bytes, m.sections);
-  const imports = m.imports.filter((i) => i.kind === 'global');
-  for (const [index, i] of imports.entries()) names.set(index, JSON.stringify([i.module, i.name]));
+  for (const [index, i] of m.importsOf.global.entries()) names.set(index, JSON.stringify([i.module, i.name]));
   return names;
 }
 

@@ -1,43 +1,36 @@
 // Which function of the old build a function is, without symbols: by name, by its code, by its place among the calls of
-// functions that are known. Only what is unique counts. A wrong pair would do no harm: all code is compared with the pairs
-// taken for granted, so that whoever calls something else than before has changed.
+// functions that are known and in the function table; where as many are the same in all of this as before, by their order. A
+// wrong pair would do no harm: all code is compared with the pairs taken for granted, so that whoever calls something else than
+// before has changed.
 
-import { createHash } from 'node:crypto';
-import { type FuncIndex, funcType, readFunctionNames, showFuncType } from '../../wasm/index.ts';
+import { type FuncIndex, readFunctionNames } from '../../wasm/index.ts';
 import type { Build, BuildFunction } from './build.ts';
-import { CanonicalCode, type TypeNumbers, unknownIndex } from './canonical.ts';
+import type { CanonicalCodes } from './canonical.ts';
+import { CodeGroups, type Pair } from './code-groups.ts';
 import { correlateImports } from './correlate.ts';
+import { Votes } from './votes.ts';
 
-export type GlobalPairs = ReadonlyMap<number, number>;
-
-/** New to old. */
-export function correlateCode(
-  old: Build,
-  next: Build,
-  types: TypeNumbers,
-  globals: GlobalPairs,
-): Map<FuncIndex, FuncIndex> {
-  return new CodePairs(old, next, types, globals).run();
+/** New to old. @param samePlace functions with the same entry of the function table */
+export function correlateCode(codes: CanonicalCodes, samePlace: readonly Pair[]): Map<FuncIndex, FuncIndex> {
+  return new CodePairs(codes).run(samePlace);
 }
 
 class CodePairs {
+  readonly #codes: CanonicalCodes;
   readonly #old: Build;
   readonly #new: Build;
-  readonly #types: TypeNumbers;
-  readonly #globals: GlobalPairs;
   readonly #found: Map<FuncIndex, FuncIndex>;
   readonly #taken: Set<FuncIndex>;
 
-  constructor(old: Build, next: Build, types: TypeNumbers, globals: GlobalPairs) {
-    this.#old = old;
-    this.#new = next;
-    this.#types = types;
-    this.#globals = globals;
-    this.#found = new Map(correlateImports(old, next));
+  constructor(codes: CanonicalCodes) {
+    this.#codes = codes;
+    this.#old = codes.old.build;
+    this.#new = codes.new.build;
+    this.#found = new Map(correlateImports(this.#old.module, this.#new.module));
     this.#taken = new Set(this.#found.values());
   }
 
-  run(): Map<FuncIndex, FuncIndex> {
+  run(samePlace: readonly Pair[]): Map<FuncIndex, FuncIndex> {
     const [namesOfOld, namesOfNew] = [sourceNames(this.#old), sourceNames(this.#new)];
     this.#unique(
       (f) => namesOfOld.get(f.index) ?? [],
@@ -47,20 +40,16 @@ class CodePairs {
       (f) => f.exports,
       (f) => f.exports,
     );
-    for (let before = -1; before !== this.#found.size; ) {
-      before = this.#found.size;
-      this.#byCode();
-      this.#byCalls();
-    }
+    this.#byCode(samePlace);
     return this.#found;
   }
 
-  #open(): [olds: BuildFunction[], news: BuildFunction[]] {
+  #open(): { old: BuildFunction[]; new: BuildFunction[] } {
     const defined = (f: BuildFunction): boolean => f.body !== undefined;
-    return [
-      this.#old.functions.filter((f) => defined(f) && !this.#taken.has(f.index)),
-      this.#new.functions.filter((f) => defined(f) && !this.#found.has(f.index)),
-    ];
+    return {
+      old: this.#old.functions.filter((f) => defined(f) && !this.#taken.has(f.index)),
+      new: this.#new.functions.filter((f) => defined(f) && !this.#found.has(f.index)),
+    };
   }
 
   /** Pairs what alone has a key in the old build with what alone has it in the new one. */
@@ -68,63 +57,74 @@ class CodePairs {
     keysOfOld: (f: BuildFunction) => readonly string[],
     keysOfNew: (f: BuildFunction) => readonly string[],
   ): void {
-    const [olds, news] = this.#open();
-    const byOld = group(olds, keysOfOld);
-    for (const [key, all] of group(news, keysOfNew)) {
+    const open = this.#open();
+    const byOld = group(open.old, keysOfOld);
+    for (const [key, all] of group(open.new, keysOfNew)) {
       const [n, another] = all;
       const [o, other] = byOld.get(key) ?? [];
       if (n !== undefined && another === undefined && o !== undefined && other === undefined)
-        this.#add(n.index, o.index);
+        this.#add([n.index, o.index]);
     }
   }
 
-  #add(n: FuncIndex, o: FuncIndex): void {
-    if (this.#found.has(n) || this.#taken.has(o)) return;
+  #add([n, o]: Pair): boolean {
+    if (this.#found.has(n) || this.#taken.has(o)) return false;
     this.#found.set(n, o);
     this.#taken.add(o);
+    return true;
   }
 
-  #byCode(): void {
-    const known = new Set(this.#taken);
-    const pairs = new Map(this.#found);
-    const ofOld = new CanonicalCode(this.#old, this.#types, {
-      func: (index) => (known.has(index) ? index : unknownIndex),
-      global: (index) => index,
+  /**
+   * By code and by calls, in turns: each pair that is found may tell others. What the two cannot tell, like functions that are the
+   * same in all but their address, has to be what stands in its place of the table: else no patch is possible. Of those that
+   * are left, equal ones may stand for each other where there are as many of them as before.
+   */
+  #byCode(samePlace: readonly Pair[]): void {
+    const groups = new CodeGroups(this.#codes, this.#open(), {
+      new: (n) => this.#found.get(n),
+      old: (o) => (this.#taken.has(o) ? o : undefined),
     });
-    const ofNew = new CanonicalCode(this.#new, this.#types, {
-      func: (index) => pairs.get(index) ?? unknownIndex,
-      global: (index) => this.#globals.get(index) ?? unknownIndex,
-    });
-    this.#unique(
-      (f) => [hash(ofOld.function(f))],
-      (f) => [hash(ofNew.function(f))],
-    );
-  }
-
-  /** Functions that are known and make as many calls as before call, place by place, the same functions. */
-  #byCalls(): void {
-    const votes = new Map<FuncIndex, Set<FuncIndex>>();
-    const votesFor = new Map<FuncIndex, Set<FuncIndex>>();
-    for (const [n, o] of this.#found) {
-      const [a, b] = [this.#new.functions[n]?.callees ?? [], this.#old.functions[o]?.callees ?? []];
-      if (a.length !== b.length) continue;
-      for (const [i, callee] of a.entries()) {
-        const before = b[i];
-        if (before === undefined || this.#found.has(callee) || this.#taken.has(before)) continue;
-        if (signature(this.#new, callee) !== signature(this.#old, before)) continue;
-        add(votes, callee, before);
-        add(votesFor, before, callee);
+    const votes = new Votes();
+    for (const pair of this.#found) this.#askCalls(pair, votes);
+    const enter = (pairs: readonly Pair[]): void => {
+      for (const pair of pairs) {
+        if (!this.#add(pair)) continue;
+        groups.close(pair);
+        votes.close(pair);
+        this.#askCalls(pair, votes);
       }
-    }
-    for (const [n, olds] of votes) {
-      const [o, other] = olds;
-      if (o !== undefined && other === undefined && votesFor.get(o)?.size === 1) this.#add(n, o);
+    };
+    const takeTurns = (): void => {
+      for (let before = -1; before !== this.#found.size; ) {
+        before = this.#found.size;
+        enter(groups.pairs());
+        enter(votes.agreed());
+      }
+    };
+    takeTurns();
+    const places = new Votes();
+    for (const [n, o] of samePlace) if (this.#mayBe(n, o)) places.add([n, o]);
+    enter(places.agreed());
+    takeTurns();
+    enter(groups.inOrder());
+    takeTurns();
+  }
+
+  /** A pair that makes as many calls in both builds calls, place by place, the same functions. */
+  #askCalls([n, o]: Pair, votes: Votes): void {
+    const now = this.#new.functions[n]?.callees ?? [];
+    const before = this.#old.functions[o]?.callees ?? [];
+    if (now.length !== before.length) return;
+    for (const [i, callee] of now.entries()) {
+      const was = before[i];
+      if (was !== undefined && this.#mayBe(callee, was)) votes.add([callee, was]);
     }
   }
-}
 
-function signature({ module }: Build, index: FuncIndex): string {
-  return showFuncType(funcType(module, index));
+  #mayBe(n: FuncIndex, o: FuncIndex): boolean {
+    if (this.#found.has(n) || this.#taken.has(o)) return false;
+    return this.#codes.new.type(n) === this.#codes.old.type(o);
+  }
 }
 
 /** Names as the source has them: the hash that Rust appends is another in each build. */
@@ -146,14 +146,4 @@ function group(
     }
   }
   return groups;
-}
-
-function add(sets: Map<FuncIndex, Set<FuncIndex>>, key: FuncIndex, value: FuncIndex): void {
-  const known = sets.get(key);
-  if (known === undefined) sets.set(key, new Set([value]));
-  else known.add(value);
-}
-
-function hash(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('base64');
 }

@@ -3,7 +3,7 @@
 // and by their order where that does not speak against it; else not at all: nothing is guessed. String literals and other
 // anonymous constants are never correlated.
 
-import type { FuncIndex } from '../../wasm/index.ts';
+import type { FuncIndex, WasmModule } from '../../wasm/index.ts';
 import type { Build, BuildData, BuildFunction } from './build.ts';
 import { likeness, Neighbours, type Thing } from './neighbours.ts';
 
@@ -34,7 +34,7 @@ export function correlate(old: Build, next: Build): Correlation {
   data.refuseRest(named(old), named(next), (d) => d.names.map(withoutSuffix));
   return {
     functions: new Map([
-      ...correlateImports(old, next),
+      ...correlateImports(old.module, next.module),
       ...[...functions.found].map(([n, o]): [FuncIndex, FuncIndex] => [n.index, o.index]),
     ]),
     data: data.found,
@@ -42,18 +42,27 @@ export function correlate(old: Build, next: Build): Correlation {
   };
 }
 
-/** Imported functions are what their names say. */
-export function correlateImports(old: Build, next: Build): [FuncIndex, FuncIndex][] {
-  const key = (i: { module: string; name: string }): string => JSON.stringify([i.module, i.name]);
-  const known = new Map(
-    old.module.imports.filter((i) => i.kind === 'func').map((i, index) => [key(i), index]),
-  );
-  return next.module.imports
-    .filter((i) => i.kind === 'func')
-    .flatMap((i, index): [FuncIndex, FuncIndex][] => {
-      const found = known.get(key(i));
-      return found === undefined ? [] : [[index, found]];
+/** Imported functions are what their names say: from those of `next` to those of `old`. Of several of one name, each in its turn. */
+export function correlateImports(old: WasmModule, next: WasmModule): [FuncIndex, FuncIndex][] {
+  const known = importsByName(old);
+  return [...importsByName(next)].flatMap(([name, news]) => {
+    const olds = known.get(name) ?? [];
+    return news.flatMap((n, i): [FuncIndex, FuncIndex][] => {
+      const o = olds[i] ?? olds.at(-1);
+      return o === undefined ? [] : [[n, o]];
     });
+  });
+}
+
+function importsByName({ importsOf }: WasmModule): Map<string, FuncIndex[]> {
+  const found = new Map<string, FuncIndex[]>();
+  for (const [index, { module, name }] of importsOf.func.entries()) {
+    const key = JSON.stringify([module, name]);
+    const known = found.get(key);
+    if (known === undefined) found.set(key, [index]);
+    else known.push(index);
+  }
+  return found;
 }
 
 /** `buffer.12` is what a compiler makes of a second `buffer`; the number means nothing from one build to the next. */

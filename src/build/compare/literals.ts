@@ -3,10 +3,17 @@
 // function has it, in the same order. Everything else would be a guess, and is refused.
 
 import { WgraftError } from '../../errors.ts';
-import { op, Reader, readGlobalNames, segmentAddress, type WasmModule } from '../../wasm/index.ts';
+import {
+  bodyReader,
+  op,
+  Reader,
+  readGlobalNames,
+  segmentAddress,
+  type WasmModule,
+  walk,
+} from '../../wasm/index.ts';
 import type { Build, BuildFunction } from './build.ts';
 import type { Comparison } from './compare.ts';
-import { instructionsOf } from './equality.ts';
 
 interface Literal {
   readonly value: number;
@@ -29,80 +36,117 @@ export function refuseUnknownAddresses({ old, new: next, correlation, changed, a
     (value >= range.start && value < range.end) || (!isOffset && value >= entries[0] && value < entries[1]);
   const literals = (build: Build, f: BuildFunction): Literal[] => literalsOf(build, f).filter(mayBeAddress);
   const touched = new Set([...changed.map((c) => c.new), ...added]);
-  const anchors = new Anchors(old.module);
-  for (const f of next.functions) {
-    if (f.body !== undefined && !touched.has(f) && correlation.functions.has(f.index))
-      for (const literal of literals(next, f)) anchors.add(literal);
-  }
-  for (const f of touched) {
+  const asked = [...touched].map((f) => {
     const before = old.functions[correlation.functions.get(f.index) ?? -1];
-    const known = before === undefined ? [] : literals(old, before);
-    refuseUnknown(f, openOf(literals(next, f), anchors), openOf(known, anchors));
+    return { f, now: literals(next, f), before: before === undefined ? [] : literals(old, before) };
+  });
+  const unknown = new Unknown(
+    old.module,
+    asked.flatMap(({ now, before }) => [...now, ...before]),
+  );
+  for (const f of next.functions) {
+    if (unknown.isEmpty) break;
+    if (f.body === undefined || touched.has(f) || !correlation.functions.has(f.index)) continue;
+    visitLiterals(next, f, (literal) => {
+      if (mayBeAddress(literal)) unknown.see(literal);
+    });
   }
+  for (const { f, now, before } of asked) refuseUnknown(f, unknown.of(now), unknown.of(before));
 }
 
-/** What is the same in both builds because code that did not change uses it. */
-class Anchors {
-  readonly #constants = new Set<number>();
-  readonly #offsets = new Set<number>();
-  readonly #data: readonly { readonly start: number; readonly end: number }[];
+/** The values of literals of which nothing shows yet that they are the same in both builds: code that did not change uses those. */
+class Unknown {
+  readonly #values: Set<number>;
+  readonly #addresses: ReadonlySet<number>;
 
-  constructor(old: WasmModule) {
-    this.#data = segmentsOf(old);
+  constructor(old: WasmModule, literals: readonly Literal[]) {
+    this.#values = new Set(literals.map(({ value }) => value));
+    this.#addresses = withData(old, this.#values);
   }
 
-  add({ value, isOffset }: Literal): void {
-    (isOffset ? this.#offsets : this.#constants).add(value);
+  get isEmpty(): boolean {
+    return this.#values.size === 0;
   }
 
   /** A constant may be a number that happens to be an address; not so likely one at which data stands. */
-  has({ value }: Literal): boolean {
-    if (this.#offsets.has(value)) return true;
-    return this.#constants.has(value) && this.#data.some((d) => value >= d.start && value < d.end);
+  see({ value, isOffset }: Literal): void {
+    if (isOffset || this.#addresses.has(value)) this.#values.delete(value);
+  }
+
+  /** Those of the values, each once, in order. */
+  of(literals: readonly Literal[]): Set<number> {
+    return new Set(literals.map(({ value }) => value).filter((value) => this.#values.has(value)));
   }
 }
 
-/** The literals that no other function vouches for, each once, in order. */
-function openOf(literals: readonly Literal[], anchors: Anchors): number[] {
-  return [...new Set(literals.filter((literal) => !anchors.has(literal)).map(({ value }) => value))];
+/** The addresses at which a segment has data. */
+function withData(m: WasmModule, addresses: Iterable<number>): Set<number> {
+  const segments = segmentsOf(m).sort((a, b) => a.start - b.start);
+  const found = new Set<number>();
+  let [next, end] = [0, 0];
+  for (const address of [...addresses].sort((a, b) => a - b)) {
+    for (let s = segments[next]; s !== undefined && s.start <= address; s = segments[next]) {
+      end = Math.max(end, s.end);
+      next += 1;
+    }
+    if (address < end) found.add(address);
+  }
+  return found;
 }
 
-function refuseUnknown(f: BuildFunction, now: readonly number[], before: readonly number[]): void {
-  const unknown = now.find((value) => !before.includes(value));
+function refuseUnknown(f: BuildFunction, now: ReadonlySet<number>, before: ReadonlySet<number>): void {
   const name = f.names[0] ?? `#${f.index}`;
-  if (unknown !== undefined)
+  for (const value of now) {
+    if (before.has(value)) continue;
     throw new WgraftError('WGRAFT_ERR_ADDRESS_UNKNOWN', {
       function: name,
-      reason: `the constant ${unknown} may be an address, of which nothing shows what stood there in the old build`,
+      reason: `the constant ${value} may be an address, of which nothing shows what stood there in the old build`,
     });
-  const kept = before.filter((value) => now.includes(value));
-  if (kept.some((value, i) => value !== now[i]))
+  }
+  const kept = [...before].filter((value) => now.has(value));
+  const order = [...now];
+  if (kept.some((value, i) => value !== order[i]))
     throw new WgraftError('WGRAFT_ERR_ADDRESS_UNKNOWN', {
       function: name,
-      reason: `the constants ${now.join(', ')} have changed places, as they do when variables have`,
+      reason: `the constants ${order.join(', ')} have changed places, as they do when variables have`,
     });
 }
 
 function literalsOf(build: Build, f: BuildFunction): Literal[] {
-  const { bytes } = build.module;
-  return instructionsOf(build, f).flatMap((i): Literal[] => {
-    const r = new Reader(bytes, i.at, i.next);
-    const first = r.u8();
-    if (first === op.i32Const) return [{ value: r.s32() >>> 0, isOffset: false }];
-    if (first < 0x28 || first > 0x3e) {
-      if (first !== 0xfd && first !== 0xfe) return [];
-      const number = r.u32();
-      const hasOffset = first === 0xfe ? number !== 3 : number <= 11 || (number >= 84 && number <= 93);
-      if (!hasOffset) return [];
-    }
+  const found: Literal[] = [];
+  visitLiterals(build, f, (literal) => found.push(literal));
+  return found;
+}
+
+/** Calls `visit` for each literal in order. */
+function visitLiterals(
+  { module: { bytes } }: Build,
+  { body }: BuildFunction,
+  visit: (literal: Literal) => void,
+): void {
+  if (body === undefined) return;
+  const r = new Reader(bytes, body.start, body.end);
+  walk(bodyReader(bytes, body), ({ opcode, immediate }) => {
+    r.at = immediate;
+    if (opcode === op.i32Const) return visit({ value: r.s32() >>> 0, isOffset: false });
+    if (!hasOffset(opcode)) return;
     if (r.u32() & 0x40) r.u32();
-    return [{ value: Number(r.u64()), isOffset: true }];
+    visit({ value: Number(r.u64()), isOffset: true });
   });
+}
+
+/** Loads and stores of numbers, vectors, lanes, and the atomic ones. */
+function hasOffset(opcode: number): boolean {
+  if (opcode <= 0xff) return opcode >= 0x28 && opcode <= 0x3e;
+  const [prefix, number] = [opcode >>> 16, opcode & 0xffff];
+  if (prefix === 0xfe) return number !== 3;
+  return prefix === 0xfd && (number <= 11 || (number >= 84 && number <= 93));
 }
 
 /** Where static data may be: up to the heap, if the builds say where that is, else up to the end of the memory. */
 function staticRange(old: WasmModule, next: WasmModule): { start: number; end: number } {
-  const start = Math.min(usualStart, ...[old, next].flatMap((m) => segmentsOf(m).map((s) => s.start)));
+  const segments = [...segmentsOf(old), ...segmentsOf(next)];
+  const start = segments.reduce((least, s) => Math.min(least, s.start), usualStart);
   return { start: Math.max(1, start), end: Math.max(staticEnd(old), staticEnd(next)) + 1 };
 }
 
@@ -125,8 +169,8 @@ export function segmentsOf(m: WasmModule): { start: number; end: number; from: n
 }
 
 function tableLength(m: WasmModule): number {
-  const ends = m.elements
+  return m.elements
     .filter((segment) => segment.table === 0)
-    .map((segment) => (segmentAddress(m, segment) ?? 0) + segment.functions.length);
-  return Math.max(0, ...ends);
+    .map((segment) => (segmentAddress(m, segment) ?? 0) + segment.functions.length)
+    .reduce((most, end) => Math.max(most, end), 0);
 }

@@ -1,9 +1,10 @@
 // What an address in the new build's code or data is in the running program: a number of the old build, which never moves, or
 // a place in what the patch brings, which is known when the patch is staged.
 
+import { hash } from 'node:crypto';
 import { WgraftError } from '../../errors.ts';
 import { type FuncIndex, hasFlag, isNobody, type LinkSymbol, op, Reader } from '../../wasm/index.ts';
-import type { BuildData, Reference } from '../compare/build.ts';
+import type { Build, BuildData, Reference } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
 
 export type Address =
@@ -35,7 +36,8 @@ export class Addresses {
   readonly #places: FunctionPlaces;
   readonly #own = new Map<BuildData, OwnData>();
   readonly #oldPlaces: ReadonlyMap<FuncIndex, number>;
-  readonly #constants: ReadonlyMap<number, readonly BuildData[]>;
+  /** The old build's constants without a name of their own, by content: made when the first is looked for. */
+  #constants: ReadonlyMap<string, readonly BuildData[]> | undefined;
   #size = 0;
   #alignment = 1;
 
@@ -43,7 +45,6 @@ export class Addresses {
     this.#comparison = comparison;
     this.#places = places;
     this.#oldPlaces = tablePlaces(comparison);
-    this.#constants = constantsBySize(comparison);
   }
 
   /** Data that the patch brings, in the order of its places. */
@@ -130,7 +131,9 @@ export class Addresses {
     if (data.writable && correlation.ambiguous.has(data))
       throw new WgraftError('WGRAFT_ERR_SYMBOL_AMBIGUOUS', { symbol: data.name });
     if (!data.anonymous) return undefined;
-    return this.#constants.get(data.size)?.find((old) => equality.data(data, old));
+    this.#constants ??= constantsByContent(this.#comparison.old);
+    const alike = this.#constants.get(contentOf(this.#comparison.new, data));
+    return alike?.find((old) => equality.data(data, old));
   }
 
   #place(data: BuildData): number {
@@ -171,12 +174,26 @@ function constantOf(
   return r.u8() === op.i32Const ? r.s32() : undefined;
 }
 
-function constantsBySize({ old }: Comparison): Map<number, BuildData[]> {
-  const found = new Map<number, BuildData[]>();
-  for (const data of old.data) {
-    if (data.anonymous && !data.writable) found.set(data.size, [...(found.get(data.size) ?? []), data]);
+function constantsByContent(build: Build): Map<string, BuildData[]> {
+  const found = new Map<string, BuildData[]>();
+  for (const data of build.data) {
+    if (!data.anonymous || data.writable) continue;
+    const key = contentOf(build, data);
+    const known = found.get(key);
+    if (known === undefined) found.set(key, [data]);
+    else known.push(data);
   }
   return found;
+}
+
+/** A hash of what stands there besides addresses. */
+function contentOf({ module }: Build, { content, references }: BuildData): string {
+  const bytes = Buffer.from(module.bytes.subarray(content.start, content.end));
+  for (const { at, relocation } of references) {
+    const start = at - content.start;
+    bytes.fill(0, start, start + relocation.type.width);
+  }
+  return hash('sha256', bytes, 'latin1');
 }
 
 function refuse(what: string): never {

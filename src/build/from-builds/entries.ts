@@ -44,7 +44,7 @@ function reachable(
   for (let f = queue.pop(); f !== undefined; f = queue.pop()) {
     if (found.has(f) || without.has(f)) continue;
     found.add(f);
-    queue.push(...(functions[f]?.callees ?? []));
+    for (const callee of functions[f]?.callees ?? []) queue.push(callee);
   }
   return found;
 }

@@ -52,7 +52,8 @@ export function select(comparison: Comparison, target: Target): Selection {
       queue.push(f.index);
     } else take(f.index);
   }
-  for (let f = queue.shift(); f !== undefined; f = queue.shift()) {
+  // Taking a caller may put it in the queue.
+  for (const f of queue) {
     if (entries.has(comparison.correlation.functions.get(f) ?? -1)) unreachable(comparison.new, f);
     for (const caller of callers.get(f) ?? []) take(caller, f);
   }

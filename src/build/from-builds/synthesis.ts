@@ -14,8 +14,9 @@ import {
   TypeTable,
   Writer,
 } from '../../wasm/index.ts';
-import type { BuildFunction } from '../compare/build.ts';
+import type { Build, BuildFunction } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
+import { correlateImports } from '../compare/correlate.ts';
 import { emitUnit, type ImportedItem } from '../emit-unit.ts';
 import { describeMemory } from '../program-item.ts';
 import type { Target } from '../target.ts';
@@ -52,28 +53,34 @@ class Synthesiser implements FunctionPlaces {
   readonly #prepared: ReadonlyMap<FuncIndex, FuncIndex>;
   readonly #types = new TypeTable();
   readonly #imports: ImportedItem[] = [];
+  readonly #importCounts: Record<Import['kind'], number> = {
+    func: 0,
+    table: 0,
+    memory: 0,
+    global: 0,
+    tag: 0,
+  };
   readonly #importIndex = new Map<string, number>();
   /** Own functions in the order of their indices, behind the imports. */
   readonly #functions: FuncIndex[] = [];
   readonly #functionOrder = new Map<FuncIndex, number>();
-  readonly #openGlobals = new Map<string, OpenAddress>();
-  /** Own functions with a place in the program's table. */
-  readonly #entries: FuncIndex[] = [];
+  /** Globals of addresses that only staging knows, in the order of their indices, behind the imports. */
+  readonly #openGlobals: OpenAddress[] = [];
+  readonly #openIndex = new Map<string, number>();
+  /** Own functions with a place in the program's table: their distances from its base, in order. */
+  readonly #entries = new Map<FuncIndex, number>();
+  readonly #oldGlobals: ReadonlyMap<string, GlobalIndex>;
 
   constructor(comparison: Comparison, selection: Selection, target: Target) {
     this.#comparison = comparison;
     this.#selection = selection;
     this.#callbacks = callbackFunctions(comparison.new);
     this.#target = target;
-    const imports = target.module.imports.filter((i) => i.kind === 'func');
-    const prepared = new Map([...preparedFunctions(target)].map(([original, f]) => [original, f.index]));
-    comparison.old.module.imports
-      .filter((i) => i.kind === 'func')
-      .forEach((i, index) => {
-        const found = imports.findIndex((p) => p.module === i.module && p.name === i.name);
-        if (found !== -1) prepared.set(index, found);
-      });
-    this.#prepared = prepared;
+    this.#prepared = preparedIndices(comparison.old, target);
+    // Of several globals of one name the first counts.
+    this.#oldGlobals = new Map(
+      [...comparison.old.globalNames].reverse().map(([index, name]) => [name, index]),
+    );
     this.addresses = new Addresses(comparison, this);
   }
 
@@ -149,7 +156,8 @@ class Synthesiser implements FunctionPlaces {
     const key = `${kind} ${module} ${name}`;
     const known = this.#importIndex.get(key);
     if (known !== undefined) return known;
-    const index = this.#imports.filter((i) => i.kind === kind).length;
+    const index = this.#importCounts[kind];
+    this.#importCounts[kind] += 1;
     this.#imports.push({ kind, module, name, describe });
     this.#importIndex.set(key, index);
     describe(new Writer(16));
@@ -170,18 +178,14 @@ class Synthesiser implements FunctionPlaces {
     const m = this.#comparison.new.module;
     const program = this.programFunction(index);
     if (program !== undefined) return this.#importFunction('target', `#${program}`, index);
-    const i = m.imports.filter((x) => x.kind === 'func')[index];
+    const i = m.importsOf.func[index];
     if (i !== undefined) return this.#importFunction(i.module, i.name, index);
-    return this.#count('func') + this.#ownFunction(index);
+    return this.#importCounts.func + this.#ownFunction(index);
   }
 
   #importFunction(module: string, name: string, index: FuncIndex): number {
     const m = this.#comparison.new.module;
     return this.#import('func', module, name, (out) => out.u32(this.#types.add(m, m.functions[index] ?? 0)));
-  }
-
-  #count(kind: Import['kind']): number {
-    return this.#imports.filter((i) => i.kind === kind).length;
   }
 
   /** The global of an address that is known when the patch is staged. */
@@ -192,12 +196,13 @@ class Synthesiser implements FunctionPlaces {
     this.#base(address.kind === 'own-data' ? 'memory_base' : 'table_base');
     if (address.kind === 'own-function') {
       this.#functionIndex(address.index);
-      if (!this.#entries.includes(address.index)) this.#entries.push(address.index);
+      if (!this.#entries.has(address.index)) this.#entries.set(address.index, this.#entries.size);
       this.#importTarget('table');
     }
     const key = JSON.stringify(address);
-    if (!this.#openGlobals.has(key)) this.#openGlobals.set(key, address);
-    return this.#count('global') + [...this.#openGlobals.keys()].indexOf(key);
+    const known = this.#openIndex.get(key) ?? this.#openGlobals.push(address) - 1;
+    this.#openIndex.set(key, known);
+    return this.#importCounts.global + known;
   }
 
   readonly #map = (space: IndexSpace, index: number): number => {
@@ -220,10 +225,10 @@ class Synthesiser implements FunctionPlaces {
 
   /** Globals keep their names from build to build, and linkers make few: the stack pointer and the thread's. */
   #programGlobal(index: GlobalIndex): number {
-    const { old, new: next } = this.#comparison;
+    const next = this.#comparison.new;
     const global = next.module.globals[index];
     const name = next.globalNames.get(index);
-    const found = name === undefined ? undefined : [...old.globalNames].find(([, n]) => n === name)?.[0];
+    const found = name === undefined ? undefined : this.#oldGlobals.get(name);
     if (global === undefined || found === undefined) return unsupported(`global ${name ?? index}`);
     return this.#import('global', 'target', `#${found}`, (out) => {
       out
@@ -254,7 +259,7 @@ class Synthesiser implements FunctionPlaces {
     const memoryBase = this.addresses.own.length > 0 ? this.#base('memory_base') : 0;
     const data = placeData(m.bytes, this.addresses, memoryBase, (address) => this.#open(address));
     const relocate = data.relocations === undefined ? [] : [data.relocations];
-    const imported = this.#count('func');
+    const imported = this.#importCounts.func;
     return emitUnit({
       types: this.#types,
       imports: this.#imports,
@@ -270,7 +275,7 @@ class Synthesiser implements FunctionPlaces {
           body,
         })),
       ],
-      globals: [...this.#openGlobals.values()].map((address) => this.#placed(address)),
+      globals: this.#openGlobals.map((address) => this.#placed(address)),
       exports: [
         ...[...this.#selection.replaced].map(([f, prepared]) => ({
           name: replacementName(prepared),
@@ -282,14 +287,14 @@ class Synthesiser implements FunctionPlaces {
           index: imported + this.#functions.length,
         })),
       ],
-      entries: this.#entries.map((f) => this.#functionIndex(f)),
-      tableBase: this.#entries.length > 0 ? this.#base('table_base') : 0,
+      entries: [...this.#entries.keys()].map((f) => this.#functionIndex(f)),
+      tableBase: this.#entries.size > 0 ? this.#base('table_base') : 0,
       data: data.segments,
       memoryBase,
       needs: {
         memorySize: this.addresses.sizeBytes,
         memoryAlignment: Math.log2(this.addresses.alignBytes),
-        tableSize: this.#entries.length,
+        tableSize: this.#entries.size,
         tableAlignment: 0,
       },
     });
@@ -298,8 +303,15 @@ class Synthesiser implements FunctionPlaces {
   /** A base and the distance from it. */
   #placed(address: OpenAddress): { base: GlobalIndex; offset: number } {
     if (address.kind === 'own-data') return { base: this.#base('memory_base'), offset: address.offset };
-    return { base: this.#base('table_base'), offset: this.#entries.indexOf(address.index) };
+    return { base: this.#base('table_base'), offset: this.#entries.get(address.index) ?? 0 };
   }
+}
+
+/** Indices in the prepared module by those in the old build; preparing may take imports out. */
+function preparedIndices(build: Build, target: Target): Map<FuncIndex, FuncIndex> {
+  const prepared = new Map([...preparedFunctions(target)].map(([original, f]) => [original, f.index]));
+  for (const [old, found] of correlateImports(target.module, build.module)) prepared.set(old, found);
+  return prepared;
 }
 
 function bodyOf(write: (out: Writer) => void): Uint8Array {

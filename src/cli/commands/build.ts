@@ -21,6 +21,7 @@ import {
 import type { PrepareOptions } from '../../prepare/index.ts';
 import { readBuilds, readHeaders, readText, type TwoBuilds } from '../builds.ts';
 import { readModuleInput, writeOutput } from '../files.ts';
+import { noteLarge } from '../long-wait.ts';
 import { collect, describe, showTime } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural, shortId } from '../table.ts';
@@ -160,7 +161,9 @@ async function patchOf(
   if (replace.length > 0) refuse('--replace is for patches by hand; two builds say themselves what changed');
   if (options.symbols !== undefined) refuse('--symbols is for patches by hand; builds have their own');
   const headers = await readHeaders(header);
-  return fromBuilds(await readBuilds(old, next, { headers, compilerFlags: cflag }), options);
+  const builds = await readBuilds(old, next, { headers, compilerFlags: cflag });
+  await noteLarge(output, `comparing ${old} with ${next}`, builds.old.length);
+  return fromBuilds(builds, options);
 }
 
 async function fromSource(

@@ -6,6 +6,7 @@ import { exitCodes } from '../../errors.ts';
 import type { PrepareOptions } from '../../prepare/index.ts';
 import { readBuilds, readHeaders } from '../builds.ts';
 import { readInput } from '../files.ts';
+import { noteLarge } from '../long-wait.ts';
 import { collect, describe } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural } from '../table.ts';
@@ -62,8 +63,10 @@ export function addDiff(program: Command, output: Output): void {
 async function diff(output: Output, old: string, next: string, options: DiffCommandOptions): Promise<void> {
   const { keepData = [], allowLayout = [], allowNewState = [], header = [], cflag = [] } = options;
   const { diffBuilds, isUnchanged } = await import('../../build/index.ts');
+  const builds = await readBuilds(old, next, { headers: await readHeaders(header), compilerFlags: cflag });
+  await noteLarge(output, `comparing ${old} with ${next}`, builds.old.length);
   const found = await diffBuilds({
-    ...(await readBuilds(old, next, { headers: await readHeaders(header), compilerFlags: cflag })),
+    ...builds,
     keepData: keepData.includes('all') ? 'all' : keepData,
     allowLayouts: allowLayout.includes('all') ? 'all' : allowLayout,
     allowNewState: allowNewState.includes('all') ? 'all' : allowNewState,

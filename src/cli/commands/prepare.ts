@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { WgraftError } from '../../errors.ts';
 import type { Prepared, PrepareOptions, PrepareReport } from '../../prepare/index.ts';
 import { readInput, writeOutput } from '../files.ts';
-import { longWait } from '../long-wait.ts';
+import { longWait, noteLarge } from '../long-wait.ts';
 import { describe, showTime } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
 import { plural } from '../table.ts';
@@ -18,9 +18,6 @@ interface PrepareCommandOptions extends OutputOptions {
   attention?: boolean;
   sourceMap?: string;
 }
-
-/** From this size on it takes long enough to be worth a line. */
-const longBytes = 4 * 1024 * 1024;
 
 export function slotsOption(): Option {
   return new Option('--slots <policy>', 'which functions get a slot').choices(['all', 'auto', 'entry']);
@@ -106,7 +103,7 @@ async function rewrite(
   bytes: Uint8Array,
   options: PrepareOptions,
 ): Promise<Prepared> {
-  if (bytes.length >= longBytes) output.note(`preparing ${file}, ${await size(bytes.length)}`);
+  await noteLarge(output, `preparing ${file}`, bytes.length);
   const wait = await longWait(output, `preparing ${file}`);
   const onProgress = (phase: string, fraction?: number): void =>
     wait.show(phase, fraction === undefined ? '' : `${Math.round(fraction * 100)}%`);

@@ -15,7 +15,7 @@ import {
   runPlain,
   sourcesOf,
 } from '../../support/two-builds.ts';
-import { wat } from '../../support/wat.ts';
+import { wat, withoutNames } from '../../support/wat.ts';
 
 const everySlot = { prepare: { slots: 'all' } } as const;
 
@@ -73,6 +73,57 @@ async function refusal(builds: Builds): Promise<string> {
   if (!WgraftError.is(error)) throw error ?? new Error('nothing was refused');
   return `${error.code}: ${error.message}`;
 }
+
+describe('what looks the same', () => {
+  const calls = (entry: number): string => `(call_indirect (type $t) (local.get 0) (i32.const ${entry}))`;
+  const module = (constant: number, more = ''): Uint8Array =>
+    withoutNames(
+      wat(`(module
+        (type $t (func (param i32) (result i32)))
+        (import "env" "log" (func $log (param i32) (result i32)))
+        (import "env" "log" (func $same (param i32) (result i32)))
+        (memory 1)
+        (table 8 funcref)
+        (elem (i32.const 1) $a $b $c)
+        ${more}
+        (func $a (type $t) (call $log (local.get 0)))
+        (func $b (type $t) (call $same (local.get 0)))
+        (func $c (type $t) (call $log (local.get 0)))
+        (func (export "run") (type $t)
+          (i32.add (i32.const ${constant}) (i32.add ${calls(1)} (i32.add ${calls(2)} ${calls(3)}))))
+      )`),
+    );
+
+  test('functions in the table, and imports of one name: only what changed is replaced', async () => {
+    const builds = { old: module(1), new: module(2, '(func $new (export "more") (nop))') };
+    const { changed, added, removed, refused } = await diffBuilds({ ...builds, ...everySlot });
+    expect({ changed: changed.map(({ index }) => index), added, removed, refused }).toEqual({
+      changed: [{ old: 5, new: 6 }],
+      added: ['more'],
+      removed: [],
+      refused: [],
+    });
+    const imports = { env: { log: (n: number) => n } };
+    expect(await story(builds, (call) => call('run', 3), imports)).toEqual([10, 11, 10, 11]);
+  });
+
+  test('functions that nothing tells apart, called by one that makes other calls than before', async () => {
+    const twins = (sum: string): Uint8Array =>
+      withoutNames(
+        wat(`(module
+          (func $a (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+          (func $b (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+          (func (export "run") (param i32) (result i32) ${sum}))`),
+      );
+    const call = (name: string): string => `(call ${name} (local.get 0))`;
+    const builds = {
+      old: twins(`(i32.sub ${call('$a')} ${call('$b')})`),
+      new: twins(`(i32.add ${call('$a')} (i32.add ${call('$b')} ${call('$a')}))`),
+    };
+    expect(contentsOf(await patchOf(builds, everySlot))).toEqual({ replaced: ['run'], added: [] });
+    expect(await story(builds, (c) => c('run', 5))).toEqual([0, 45, 0, 45]);
+  });
+});
 
 describe('AssemblyScript', () => {
   const limits = `
