@@ -18,11 +18,12 @@ import {
   walk,
 } from '../wasm/index.ts';
 import type { CompiledUnit } from './compile.ts';
-import { emitUnit, type ImportedItem } from './emit-unit.ts';
+import { emitUnit } from './emit-unit.ts';
 import { describeItem } from './program-item.ts';
 import { isInner, type ReplacedFunction } from './replaced.ts';
 import { showTargetFunction, type Target } from './target.ts';
 import { readUnit } from './unit.ts';
+import { UnitImports } from './unit-imports.ts';
 
 export interface Callers extends CompiledUnit {
   /** Why each of them comes along: the function that it calls. */
@@ -124,15 +125,7 @@ class Copy {
   /** Their order among the module's own functions. */
   readonly #copied: ReadonlyMap<FuncIndex, number>;
   readonly #types = new TypeTable();
-  readonly #imports: ImportedItem[] = [];
-  readonly #importCounts: Record<Import['kind'], number> = {
-    func: 0,
-    table: 0,
-    memory: 0,
-    global: 0,
-    tag: 0,
-  };
-  readonly #importIndex = new Map<string, number>();
+  readonly #imports = new UnitImports();
 
   /** `copied` become functions of the module, and of `slotless` the originals do. */
   constructor(target: Target, slotless: ReadonlySet<FuncIndex>, copied: readonly FuncIndex[]) {
@@ -151,11 +144,11 @@ class Copy {
       name: this.#target.names.get(f),
       body: this.#body(f),
     }));
-    const imported = this.#importCounts.func;
+    const imported = this.#imports.count('func');
     const nameOf = (f: FuncIndex): string => (this.#slotless.has(f) ? originalName(f) : exportName(f));
     return emitUnit({
       types: this.#types,
-      imports: this.#imports,
+      imports: this.#imports.all,
       functions,
       globals: [],
       exports: all.map((f, i) => ({ name: nameOf(f), index: imported + i })),
@@ -197,17 +190,10 @@ class Copy {
     const hasSlot = this.#target.functions.get(index)?.slot !== undefined;
     const itself = index === within && opcode !== op.refFunc;
     if (own === undefined || (hasSlot && !itself)) return this.#import('func', index);
-    return this.#importCounts.func + own;
+    return this.#imports.count('func') + own;
   }
 
   #import(kind: Import['kind'], index: number): number {
-    const key = `${kind} ${index}`;
-    const known = this.#importIndex.get(key);
-    if (known !== undefined) return known;
-    const place = this.#importCounts[kind];
-    this.#importCounts[kind] += 1;
-    this.#imports.push({ kind, ...describeItem(this.#target, kind, index, this.#types) });
-    this.#importIndex.set(key, place);
-    return place;
+    return this.#imports.add({ kind, ...describeItem(this.#target, kind, index, this.#types) });
   }
 }

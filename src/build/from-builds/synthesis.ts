@@ -17,9 +17,10 @@ import {
 import type { Build, BuildFunction } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
 import { correlateImports } from '../compare/correlate.ts';
-import { emitUnit, type ImportedItem } from '../emit-unit.ts';
+import { emitUnit } from '../emit-unit.ts';
 import { describeMemory } from '../program-item.ts';
 import type { Target } from '../target.ts';
+import { UnitImports } from '../unit-imports.ts';
 import type { Address } from './addresses.ts';
 import { Addresses, type FunctionPlaces, type OpenAddress } from './addresses.ts';
 import { callbackFunctions } from './entries.ts';
@@ -52,15 +53,7 @@ class Synthesiser implements FunctionPlaces {
   readonly #callbacks: ReadonlyMap<string, FuncIndex>;
   readonly #prepared: ReadonlyMap<FuncIndex, FuncIndex>;
   readonly #types = new TypeTable();
-  readonly #imports: ImportedItem[] = [];
-  readonly #importCounts: Record<Import['kind'], number> = {
-    func: 0,
-    table: 0,
-    memory: 0,
-    global: 0,
-    tag: 0,
-  };
-  readonly #importIndex = new Map<string, number>();
+  readonly #imports = new UnitImports();
   /** Own functions in the order of their indices, behind the imports. */
   readonly #functions: FuncIndex[] = [];
   readonly #functionOrder = new Map<FuncIndex, number>();
@@ -153,15 +146,7 @@ class Synthesiser implements FunctionPlaces {
   }
 
   #import(kind: Import['kind'], module: string, name: string, describe: (out: Writer) => void): number {
-    const key = `${kind} ${module} ${name}`;
-    const known = this.#importIndex.get(key);
-    if (known !== undefined) return known;
-    const index = this.#importCounts[kind];
-    this.#importCounts[kind] += 1;
-    this.#imports.push({ kind, module, name, describe });
-    this.#importIndex.set(key, index);
-    describe(new Writer(16));
-    return index;
+    return this.#imports.add({ kind, module, name, describe });
   }
 
   #ownFunction(index: FuncIndex): number {
@@ -180,7 +165,7 @@ class Synthesiser implements FunctionPlaces {
     if (program !== undefined) return this.#importFunction('target', `#${program}`, index);
     const i = m.importsOf.func[index];
     if (i !== undefined) return this.#importFunction(i.module, i.name, index);
-    return this.#importCounts.func + this.#ownFunction(index);
+    return this.#imports.count('func') + this.#ownFunction(index);
   }
 
   #importFunction(module: string, name: string, index: FuncIndex): number {
@@ -202,7 +187,7 @@ class Synthesiser implements FunctionPlaces {
     const key = JSON.stringify(address);
     const known = this.#openIndex.get(key) ?? this.#openGlobals.push(address) - 1;
     this.#openIndex.set(key, known);
-    return this.#importCounts.global + known;
+    return this.#imports.count('global') + known;
   }
 
   readonly #map = (space: IndexSpace, index: number): number => {
@@ -259,10 +244,10 @@ class Synthesiser implements FunctionPlaces {
     const memoryBase = this.addresses.own.length > 0 ? this.#base('memory_base') : 0;
     const data = placeData(m.bytes, this.addresses, memoryBase, (address) => this.#open(address));
     const relocate = data.relocations === undefined ? [] : [data.relocations];
-    const imported = this.#importCounts.func;
+    const imported = this.#imports.count('func');
     return emitUnit({
       types: this.#types,
-      imports: this.#imports,
+      imports: this.#imports.all,
       functions: [
         ...this.#functions.map((f) => ({
           type: this.#types.add(m, m.functions[f] ?? 0),
