@@ -1,6 +1,7 @@
 // What slots cost a program that is not patched: the time of its ordinary work, prepared against unprepared, and beside it
 // the unprepared module against itself, which says how much of a figure is chance.
 
+import type { Workload } from '../test/support/workloads/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 import { measureInChild } from './child.ts';
 import type { Release } from './engines.ts';
@@ -26,7 +27,7 @@ async function* run({ only, processes, rounds, nodes }: BenchOptions): AsyncGene
   const chosen = benchPrograms.filter(({ name }) => only.length === 0 || only.includes(name));
   for (const node of nodes) {
     const rows: Row[] = [];
-    for (const { name } of chosen) {
+    for (const { name } of chosen.filter((program) => canRun(node, program))) {
       const runs: SlowdownSamples[] = [];
       for (let i = 0; i < processes; i++) {
         const args = [name, String(rounds), String(i)];
@@ -38,6 +39,11 @@ async function* run({ only, processes, rounds, nodes }: BenchOptions): AsyncGene
     }
     yield* means(node, rows);
   }
+}
+
+/** try_table came with V8 13.7. */
+function canRun(node: Release, { traits }: Workload): boolean {
+  return node >= 26 || !traits.includes('try_table');
 }
 
 /** One row for each mode. */
