@@ -43,6 +43,7 @@ describe('the packed tarball, installed in an empty project', () => {
   const project = mkdtempSync(join(tmpdir(), 'wgraft-package-'));
   const home = join(project, 'node_modules/wgraft');
   let files: string[] = [];
+  let archive = '';
 
   beforeAll(() => {
     const packed = execFileSync(
@@ -58,6 +59,7 @@ describe('the packed tarball, installed in an empty project', () => {
       { filename: string; files: { path: string }[] },
     ];
     files = tarball.files.map((f) => f.path);
+    archive = join(project, tarball.filename);
     mkdirSync(home, { recursive: true });
     execFileSync('tar', ['-xzf', join(project, tarball.filename), '-C', home, '--strip-components=1']);
     // Its dependencies, and nothing else of this checkout.
@@ -87,6 +89,16 @@ describe('the packed tarball, installed in an empty project', () => {
         'LICENSE',
       ]),
     );
+  });
+
+  test.each([
+    ['publint', ['--strict']],
+    ['attw', ['--profile', 'esm-only']],
+  ])('%s finds nothing wrong with it', async (tool, options) => {
+    const command = join(root, 'node_modules/.bin', tool);
+    // With a status that is not 0 this is rejected, and says what was found.
+    const { stdout } = await promisify(execFile)(command, [archive, ...options]);
+    expect(stdout).toContain(tool === 'publint' ? 'All good!' : 'wgraft/register');
   });
 
   const snippet = `
