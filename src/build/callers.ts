@@ -21,6 +21,7 @@ import type { CompiledUnit } from './compile.ts';
 import { emitUnit } from './emit-unit.ts';
 import { describeItem } from './program-item.ts';
 import { isInner, type ReplacedFunction } from './replaced.ts';
+import { copiedFile } from './report.ts';
 import { showTargetFunction, type Target } from './target.ts';
 import { readUnit } from './unit.ts';
 import { UnitImports } from './unit-imports.ts';
@@ -49,7 +50,7 @@ export function bringCallers(
   if (![...because.keys(), ...written].some(hasSlot)) refuseUncalled(target, [...slotless][0] ?? 0);
   const bytes = new Copy(target, slotless, [...because.keys()]).run();
   const replaced = [...because.keys()].map((index) => replacedFunction(target, index));
-  return { unit: readUnit('the program', 'build', bytes), replaced, because };
+  return { unit: readUnit(copiedFile, 'build', bytes), replaced, because };
 }
 
 function findCallers(
@@ -109,7 +110,7 @@ function replacedFunction(target: Target, index: FuncIndex): ReplacedFunction {
     entry,
     name,
     labels: [exportName(index)],
-    file: 'the program',
+    file: copiedFile,
     unchanged: true,
   };
 }

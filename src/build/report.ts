@@ -38,6 +38,8 @@ export interface ReportedFunction {
   readonly source?: SourcePosition;
   /** Size of the new body. */
   readonly sizeBytes: number;
+  /** Nobody wrote it: it comes along because of what it calls. */
+  readonly copied?: true;
 }
 
 export function makeReport(
@@ -58,6 +60,7 @@ export function makeReport(
       file: f.file,
       ...(f.position === undefined ? {} : { source: f.position }),
       sizeBytes: bodySize(items.get(f.index)),
+      ...(f.file === copiedFile ? { copied: true as const } : {}),
     })),
     added: addedNames(linked),
     ...reportedCallbacks(linked),
@@ -86,6 +89,9 @@ function reportedCallbacks({ callbacks }: LinkResult): Pick<BuildReport, 'callba
   if (callbacks.length === 0) return {};
   return { callbacks: Object.fromEntries(callbacks.map((c) => [c.name, c.item.name ?? c.export])) };
 }
+
+/** What functions that are copied out of the prepared program come from. */
+export const copiedFile = 'the program';
 
 const namesShown = 5;
 

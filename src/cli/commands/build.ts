@@ -24,7 +24,7 @@ import { readModuleInput, writeOutput } from '../files.ts';
 import { noteLarge } from '../long-wait.ts';
 import { collect, describe, showTime } from '../options.ts';
 import type { Output, OutputOptions } from '../output.ts';
-import { plural, shortId } from '../table.ts';
+import { plural, shortId, some } from '../table.ts';
 import { slotsOption } from './prepare.ts';
 
 interface BuildCommandOptions extends OutputOptions {
@@ -283,8 +283,12 @@ async function showReport(file: string, name: string, report: BuildReport): Prom
   const { default: prettyBytes } = await import('pretty-bytes');
   const lines = [
     `${file}   ${name}, ${plural(report.functions.length, 'function')}, ${prettyBytes(report.sizeBytes)}, id ${shortId(report.id)}, in ${showTime(report.elapsedMs)}`,
-    ...report.functions.map((f) => `  replaces ${f.name} ${f.type}   from ${writtenAt(f)}`),
+    ...report.functions
+      .filter((f) => !f.copied)
+      .map((f) => `  replaces ${f.name} ${f.type}   from ${writtenAt(f)}`),
   ];
+  const copied = report.functions.filter((f) => f.copied).map((f) => f.name);
+  if (copied.length > 0) lines.push(`  replaces ${some(copied, 5)}   copied from the program`);
   if (report.added.length > 0) lines.push(`  adds ${report.added.join(', ')}`);
   for (const [callback, name] of Object.entries(report.callbacks ?? {}))
     lines.push(`  calls back ${name}   ${callback}`);

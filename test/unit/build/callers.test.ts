@@ -67,6 +67,7 @@ test('the report names what comes along, and why', async () => {
     'sum of the program',
     'price of the program',
   ]);
+  expect(report.functions.every(({ copied }) => copied === true)).toBe(true);
   expect(manifest.replaces.map(({ name }) => name)).toEqual(['listed', 'sum', 'price']);
   expect(report.added.toSorted()).toEqual(['net', 'tax']);
   expect(report.notes).toEqual([
