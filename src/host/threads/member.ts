@@ -53,6 +53,9 @@ export class Member {
   #visiting = false;
   #blocking = '';
   #isMirrorDue = false;
+  /** The group wants to know how this thread is; it does not ask again before it is told. */
+  #isAsked = false;
+  #isScheduled = false;
 
   /** @param patcher it may have instances already. */
   constructor(
@@ -69,7 +72,7 @@ export class Member {
     this.patcher.subscribe((event) => this.#heard(event));
     this.#report({ type: 'joined', thread: threadId });
     this.#takeMessages();
-    if (patcher.statusNow().programs.length > 0) this.#tell(false);
+    if (patcher.statusNow().programs.length > 0) this.#tell();
     wire.listen((message) => this.#serve(message));
   }
 
@@ -104,7 +107,7 @@ export class Member {
     const born = this.#carryOut.makeRoom(programId(module));
     const handle = this.patcher.adopt(instance, module, imports, options);
     born();
-    this.#tell(false); // it may run from now on, and not come by for long
+    this.#tell(); // it may run from now on, and not come by for long
     return handle;
   }
 
@@ -176,9 +179,19 @@ export class Member {
   #heard(event: PatcherEvent): void {
     if (event.type === 'transition') this.#carryOut.heard(event);
     else this.#report({ type: 'event', event });
-    if (this.#isMirrorDue) return;
     this.#isMirrorDue = true;
-    setImmediate(() => this.#tell(false)).unref();
+    this.#tellSoon();
+  }
+
+  /** In the next turn of the event loop, unless it is told before. */
+  #tellSoon(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#isAsked) this.patcher.pump();
+      if (this.#isAsked || this.#isMirrorDue) this.#tell();
+    }).unref();
   }
 
   /** At the event loop. */
@@ -187,7 +200,7 @@ export class Member {
     this.#take(message);
     if (message.type !== 'look') return;
     this.patcher.pump();
-    this.#tell(true);
+    this.#tell();
   }
 
   /** Staging may call the program's allocator, whose own host calls lead here again: those pass. */
@@ -200,7 +213,7 @@ export class Member {
       const runs = this.#carryOut.isRunning;
       if (runs && (asked || asleep || this.#budget.isLookDue))
         this.#budget.spend(() => this.#look(atEntryOf));
-      if (asked) this.#tell(true);
+      if (asked) this.#tell();
       if (this.#carryOut.isRunning) this.#bell.keep();
     } catch (cause) {
       this.#carryOut.fail(cause);
@@ -234,21 +247,24 @@ export class Member {
       case 'force':
         return this.#carryOut.force();
       case 'look':
-        return;
+        this.#isAsked = true;
+        return this.#tellSoon(); // whoever took it may have something else to do
     }
   }
 
   #look(atEntryOf: WebAssembly.Instance | undefined): void {
     if (atEntryOf === undefined) this.patcher.pump();
     else this.patcher.atEntry(atEntryOf);
-    if (this.#blocking !== this.#blockingNow()) this.#tell(false);
+    if (this.#blocking !== this.#blockingNow()) this.#tell();
   }
 
   #blockingNow(): string {
     return JSON.stringify(this.patcher.blockingNow().map(({ blockedMs: _, ...rest }) => rest));
   }
 
-  #tell(isAnswer: boolean): void {
+  #tell(): void {
+    const isAnswer = this.#isAsked;
+    this.#isAsked = false;
     this.#isMirrorDue = false;
     this.#blocking = this.#blockingNow();
     const mirror = { status: this.patcher.statusNow(), blocking: this.patcher.blockingNow() };
