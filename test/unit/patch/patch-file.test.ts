@@ -162,6 +162,16 @@ describe('refused:', () => {
       written({ replaces: [{ ...replaces, type: '(i64) -> i32' }] }),
       'its replacement of "step" has type (i32) -> i32, the manifest says (i64) -> i32',
     ],
+    [
+      'a function that is not unchanged',
+      written({ replaces: [{ ...replaces, unchanged: false as never }] }),
+      "the manifest's replaces[0].unchanged is not true",
+    ],
+    [
+      'one that is unchanged as a word',
+      written({ replaces: [{ ...replaces, unchanged: 'yes' as never }] }),
+      "the manifest's replaces[0].unchanged is neither true nor false",
+    ],
     ['a slot replaced twice', written({ replaces: [replaces, replaces] }), 'it replaces one function twice'],
     ['nothing replaced', written({ replaces: [] }), 'it replaces nothing'],
     [
