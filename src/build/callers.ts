@@ -20,9 +20,8 @@ import {
 import type { CompiledUnit } from './compile.ts';
 import { emitUnit } from './emit-unit.ts';
 import { describeItem } from './program-item.ts';
-import { isInner, type ReplacedFunction } from './replaced.ts';
-import { copiedFile } from './report.ts';
-import { showTargetFunction, type Target } from './target.ts';
+import { copiedFile, isInner, type ReplacedFunction } from './replaced.ts';
+import { hasSlot, showTargetFunction, type Target } from './target.ts';
 import { readUnit } from './unit.ts';
 import { UnitImports } from './unit-imports.ts';
 
@@ -46,8 +45,8 @@ export function bringCallers(
   written: ReadonlySet<FuncIndex>,
 ): Callers {
   const because = findCallers(target, slotless, written);
-  const hasSlot = (f: FuncIndex): boolean => target.functions.get(f)?.slot !== undefined;
-  if (![...because.keys(), ...written].some(hasSlot)) refuseUncalled(target, [...slotless][0] ?? 0);
+  if (![...because.keys(), ...written].some((f) => hasSlot(target, f)))
+    refuseUncalled(target, [...slotless][0] ?? 0);
   const bytes = new Copy(target, slotless, [...because.keys()]).run();
   const replaced = [...because.keys()].map((index) => replacedFunction(target, index));
   return { unit: readUnit(copiedFile, 'build', bytes), replaced, because };
@@ -69,7 +68,7 @@ function findCallers(
     for (const caller of callers.get(f) ?? []) {
       if (because.has(caller) || written.has(caller)) continue;
       because.set(caller, f);
-      if (target.functions.get(caller)?.slot === undefined) queue.push(caller);
+      if (!hasSlot(target, caller)) queue.push(caller);
     }
   }
   return because;
@@ -162,14 +161,14 @@ class Copy {
   }
 
   #body(f: FuncIndex): Uint8Array {
-    const { module, functions } = this.#target;
+    const { module } = this.#target;
     const body = module.bodies[f - module.imported.func] ?? { start: 0, end: 0 };
     const out = new Writer(256);
     const r = new Reader(module.bytes, body.start, body.end);
     const map = (space: IndexSpace, index: number, opcode: number): number =>
       this.#index(space, index, f, opcode);
     copyLocals(r, out, map);
-    if (functions.get(f)?.slot !== undefined) skipGuard(r);
+    if (hasSlot(this.#target, f)) skipGuard(r);
     copyInstructions(r, out, map);
     return out.toBytes();
   }
@@ -179,7 +178,7 @@ class Copy {
     if (space === 'func') return this.#function(index, within, opcode);
     if (space === 'element' || space === 'data')
       throw new WgraftError('WGRAFT_ERR_SOURCE_UNSUPPORTED', {
-        file: 'the program',
+        file: copiedFile,
         what: `"${showTargetFunction(this.#target, within)}", which has to come along, uses ${space} segment ${index} of the program`,
       });
     return this.#import(space, index);
@@ -188,9 +187,8 @@ class Copy {
   /** What has a slot is called through it; a function that calls itself does so directly. */
   #function(index: FuncIndex, within: FuncIndex, opcode: number): number {
     const own = this.#copied.get(index);
-    const hasSlot = this.#target.functions.get(index)?.slot !== undefined;
     const itself = index === within && opcode !== op.refFunc;
-    if (own === undefined || (hasSlot && !itself)) return this.#import('func', index);
+    if (own === undefined || (hasSlot(this.#target, index) && !itself)) return this.#import('func', index);
     return this.#imports.count('func') + own;
   }
 

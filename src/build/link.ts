@@ -28,7 +28,7 @@ import { declarations } from './declarations.ts';
 import type { Assembly, DefinedItem, ExportItem, FunctionItem, ImportItem, Item } from './items.ts';
 import type { Placement, Space } from './placement.ts';
 import { describeMemory } from './program-item.ts';
-import { showTargetFunction, type Target } from './target.ts';
+import { hasSlot, showTargetFunction, type Target } from './target.ts';
 import { findExport, type Unit } from './unit.ts';
 
 /** A unit with everything that linking asks about it. */
@@ -97,13 +97,13 @@ export class Linker {
     this.#units = units;
     for (const u of units)
       for (const [own, index] of u.replacements)
-        if (!this.#hasSlot(index)) this.#inside.set(index, () => this.#ownFunction(u, own));
+        if (!hasSlot(target, index)) this.#inside.set(index, () => this.#ownFunction(u, own));
   }
 
   link(): LinkResult {
     const replacements = this.#units.flatMap((u) =>
       [...u.replacements]
-        .filter(([, index]) => this.#hasSlot(index))
+        .filter(([, index]) => hasSlot(this.#target, index))
         .map(([own, index]) => ({
           export: `replacement_${index}`,
           index,
@@ -149,7 +149,7 @@ export class Linker {
   /** What index `index` of a unit's index space is in the patch. `within` is the unit's function whose code asks. */
   #item(u: LinkUnit, space: Kind, index: number, within?: FuncIndex, opcode = 0): Item {
     const replaced = space === 'func' ? u.replacements.get(index) : undefined;
-    const redirected = replaced !== undefined && this.#hasSlot(replaced);
+    const redirected = replaced !== undefined && hasSlot(this.#target, replaced);
     if (redirected && (within !== index || opcode === op.refFunc)) return this.#programFunction(replaced);
     const key = `${this.#units.indexOf(u)} ${space} ${index}`;
     const known = this.#items.get(key);
@@ -157,10 +157,6 @@ export class Linker {
     const item = this.#makeItem(u, space, index);
     this.#items.set(key, item);
     return item;
-  }
-
-  #hasSlot(index: FuncIndex): boolean {
-    return this.#target.functions.get(index)?.slot !== undefined;
   }
 
   #makeItem(u: LinkUnit, space: Kind, index: number): Item {

@@ -10,6 +10,7 @@ import {
   type Writer,
 } from '../wasm/index.ts';
 import type { ImportedItem } from './emit-unit.ts';
+import { copiedFile } from './replaced.ts';
 import type { Target } from './target.ts';
 
 const referenceTypes: Readonly<Record<ValType, number>> = { funcref: 0x70, externref: 0x6f };
@@ -68,7 +69,7 @@ function typeByte(type: ValType, what: string): number {
   const byte = numberTypes[type] ?? referenceTypes[type];
   if (byte !== undefined) return byte;
   throw new WgraftError('WGRAFT_ERR_SOURCE_UNSUPPORTED', {
-    file: 'the program',
+    file: copiedFile,
     what: `a function that has to come along uses ${what}, whose type is ${type}`,
   });
 }

@@ -24,6 +24,9 @@ export interface ReplacedFunction {
   readonly position?: SourcePosition;
 }
 
+/** The `file` of functions that are copied out of the prepared program. */
+export const copiedFile = 'the program';
+
 /** One whose replacement somebody wrote. */
 export interface WrittenFunction extends ReplacedFunction {
   readonly source: Source;

@@ -6,7 +6,7 @@ import type { SourcePosition } from './dwarf/index.ts';
 import type { FunctionItem } from './items.ts';
 import type { LinkResult, LinkUnit } from './link.ts';
 import type { ProgramData } from './program-data.ts';
-import type { RedirectedFunction } from './replaced.ts';
+import { copiedFile, type RedirectedFunction } from './replaced.ts';
 import type { Target } from './target.ts';
 
 export interface BuildReport {
@@ -89,9 +89,6 @@ function reportedCallbacks({ callbacks }: LinkResult): Pick<BuildReport, 'callba
   if (callbacks.length === 0) return {};
   return { callbacks: Object.fromEntries(callbacks.map((c) => [c.name, c.item.name ?? c.export])) };
 }
-
-/** What functions that are copied out of the prepared program come from. */
-export const copiedFile = 'the program';
 
 const namesShown = 5;
 

@@ -17,7 +17,7 @@ import { findFunction, nearNames } from './function-reference.ts';
 import { checkImportType } from './import-types.ts';
 import type { ProgramData } from './program-data.ts';
 import { runtimeFunction, runtimeFunctionNames } from './runtime-functions.ts';
-import { showTargetFunction, type Target } from './target.ts';
+import { hasSlot, showTargetFunction, type Target } from './target.ts';
 import { findExport, type Unit } from './unit.ts';
 
 export interface Resolution {
@@ -168,8 +168,7 @@ function functionAddress(r: Resolution, unit: Unit, i: Import): Binding {
   wantI32(unit, i);
   const own = unit.kind === 'c' ? findExport(unit, 'func', i.name) : undefined;
   const replaces = [...r.replaced].find(
-    (index) =>
-      r.target.functions.get(index)?.slot !== undefined && showTargetFunction(r.target, index) === i.name,
+    (index) => hasSlot(r.target, index) && showTargetFunction(r.target, index) === i.name,
   );
   if (own !== undefined && replaces === undefined) return { kind: 'own-function-address', index: own };
   const index = replaces ?? findFunction(r.target, i.name);

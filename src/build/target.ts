@@ -49,6 +49,11 @@ export function readTarget(bytes: Uint8Array): Target {
   };
 }
 
+/** False for imports, too. */
+export function hasSlot({ functions }: Target, index: FuncIndex): boolean {
+  return functions.get(index)?.slot !== undefined;
+}
+
 /** What a message calls the function: its name, an export's, or its index. */
 export function showTargetFunction(target: Target, index: FuncIndex): string {
   return target.names.get(index) ?? target.exportNames.get(index) ?? `#${index}`;
