@@ -31,6 +31,8 @@ export const op = {
   localSet: 0x21,
   globalGet: 0x23,
   globalSet: 0x24,
+  tableGet: 0x25,
+  tableSet: 0x26,
   memorySize: 0x3f,
   memoryGrow: 0x40,
   i32Const: 0x41,
@@ -50,6 +52,9 @@ export const op = {
   memoryCopy: 0xfc000a,
   memoryFill: 0xfc000b,
   tableInit: 0xfc000c,
+  tableCopy: 0xfc000e,
+  tableGrow: 0xfc000f,
+  tableFill: 0xfc0011,
 } as const;
 
 /** A read instruction. The walker reuses one object: copy what is to be kept. */

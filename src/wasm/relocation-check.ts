@@ -7,6 +7,7 @@ import type { Range, WasmModule } from './module.ts';
 import { type Relocation, type RelocationSection, readRelocated, readRelocations } from './relocations.ts';
 import { sectionIds } from './sections.ts';
 import { hasFlag, isNobody, type LinkSymbol, segmentAddress } from './symbols.ts';
+import { tableContents } from './table-contents.ts';
 
 /** One relocation that does not hold. */
 export interface RelocationFault {
@@ -69,7 +70,7 @@ class Check {
     this.#symbols = symbols;
     this.#segments = m.data.map((segment) => segmentAddress(m, segment));
     this.#contents = m.data.map((segment) => segment.content);
-    this.#tableEntries = tableEntries(m);
+    this.#tableEntries = tableContents(m);
   }
 
   result(): RelocationCheck {
@@ -216,18 +217,4 @@ function rangeAround(ranges: readonly Range[], at: number): number {
     else high = middle;
   }
   return at >= (ranges[low]?.start ?? Number.POSITIVE_INFINITY) ? low : -1;
-}
-
-/** Which function stands at each index of table 0, as the active segments of constant offset say. */
-function tableEntries(m: WasmModule): Map<number, number | undefined> {
-  const entries = new Map<number, number | undefined>();
-  for (const segment of m.elements) {
-    if (segment.mode !== 'active' || segment.table !== 0) continue;
-    const start = segmentAddress(m, segment);
-    if (start === undefined) continue;
-    segment.functions.forEach((f, i) => {
-      entries.set(start + i, f);
-    });
-  }
-  return entries;
 }

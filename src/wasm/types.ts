@@ -1,6 +1,7 @@
 // Value types and the type section. Types are shown as WAT writes them: 'i32', 'funcref', '(ref null $7)'.
 
 import type { Reader } from './reader.ts';
+import type { Writer } from './writer.ts';
 
 /** A value type in WAT notation; two are the same type of one module exactly when their texts are equal. */
 export type ValType = string;
@@ -63,6 +64,14 @@ const shorthand: Record<string, string> = {
   nocont: 'nullcontref',
 };
 
+const heapOf = new Map(Object.entries(abstractHeap).map(([byte, heap]) => [heap, Number(byte)]));
+
+/** The types of one byte. */
+const byteOf = new Map<ValType, number>([
+  ...Object.entries(numeric).map(([byte, type]): [ValType, number] => [type, Number(byte)]),
+  ...[...heapOf].map(([heap, byte]): [ValType, number] => [shorthand[heap] ?? `${heap}ref`, byte]),
+]);
+
 export function readHeapType(r: Reader): string {
   const start = r.at;
   const value = r.s33();
@@ -80,6 +89,16 @@ export function readValType(r: Reader): ValType {
   const heap = abstractHeap[byte];
   if (heap === undefined) r.fail(`unknown value type 0x${byte.toString(16)}`, start);
   return shorthand[heap] ?? `${heap}ref`;
+}
+
+/** Writes a value type; `map` gives the indices of the types that it names. */
+export function writeValType(out: Writer, type: ValType, map: (index: number) => number): Writer {
+  const byte = byteOf.get(type);
+  if (byte !== undefined) return out.u8(byte);
+  const [, nullable, heap = ''] = /^\(ref (null )?(.+)\)$/.exec(type) ?? [];
+  out.u8(nullable === undefined ? 0x64 : 0x63);
+  const abstract = heapOf.get(heap);
+  return abstract === undefined ? out.s32(map(Number(heap.slice(1)))) : out.u8(abstract);
 }
 
 /** Reads the payload of a type section: `most` types, members of recursion groups counted. */
