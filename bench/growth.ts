@@ -1,8 +1,8 @@
-// How a policy makes patches grow: a change in a function without a slot takes its callers along, up to functions that have
+// How a policy makes patches grow: a change in a function without a guard takes its callers along, up to functions that have
 // one. Each byte of code is as likely to be changed as any other; what counts is how many bytes of functions go into the
 // patch. Real fixes are in docs/corpus.md; this is the same question asked of programs that have no old build.
 
-import { findSlotMap, slotPolicies } from '../src/patch/index.ts';
+import { findSlotMap, hasGuard, slotPolicies } from '../src/patch/index.ts';
 import { prepare } from '../src/prepare/index.ts';
 import { bodyReader, op, readModule, type WasmModule, walk } from '../src/wasm/index.ts';
 import { observe } from '../test/support/workloads/index.ts';
@@ -30,8 +30,8 @@ async function* run({ only }: BenchOptions): AsyncGenerator<Row> {
     const total = sizes.reduce((sum, size) => sum + size, 0);
     for (const slots of slotPolicies) {
       const { bytes, report } = await prepare(kernel, { slots });
-      const hasSlot = findSlotMap(bytes)?.functions.map((f) => f.slot !== undefined) ?? [];
-      const patches = sizes.map((_, i) => [...closure(i, hasSlot, callers)]);
+      const guarded = findSlotMap(bytes)?.functions.map(hasGuard) ?? [];
+      const patches = sizes.map((_, i) => [...closure(i, guarded, callers)]);
       const bytesOf = (patch: readonly number[]): number =>
         patch.reduce((sum, i) => sum + (sizes[i] ?? 0), 0);
       const mean = patches.reduce((sum, patch, i) => sum + (sizes[i] ?? 0) * bytesOf(patch), 0) / total;
@@ -61,11 +61,11 @@ function callersOf(m: WasmModule): Set<number>[] {
 
 function closure(
   changed: number,
-  hasSlot: readonly boolean[],
+  guarded: readonly boolean[],
   callers: readonly ReadonlySet<number>[],
 ): Set<number> {
   const patch = new Set([changed]);
   // A set goes on to what is added to it while it is walked.
-  for (const i of patch) if (!hasSlot[i]) for (const caller of callers[i] ?? []) patch.add(caller);
+  for (const i of patch) if (!guarded[i]) for (const caller of callers[i] ?? []) patch.add(caller);
   return patch;
 }

@@ -132,8 +132,11 @@ export interface LiveErrors {
   };
   WGRAFT_ERR_ORIGINAL_PATCHED: {
     patch: string;
-    /** What it does with `functions`: calls their originals, brings these along, or hides those that another brought along. */
-    does: 'calls' | 'brings' | 'hides';
+    /**
+     * What it does with `functions`: calls their originals, brings these along, or hides those that another brought along; calls them
+     * without coming by the program's table, where another replaces them, or the other way round.
+     */
+    does: 'calls' | 'brings' | 'hides' | 'bypasses' | 'bypassed';
     functions: readonly string[];
     below: readonly string[];
   };

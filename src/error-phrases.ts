@@ -39,11 +39,14 @@ export function originalPatched({
   const which = someOf(functions, ', ');
   const others = below.map((name) => `"${name}"`).join(', ');
   const gone = 'that would be switched off';
-  if (does === 'calls')
-    return `patch "${patch}" calls the originals of what it replaces (${which}), which ${others} replaces: ${gone}`;
-  return does === 'brings'
-    ? `patch "${patch}" brings functions along as the program was built (${which}), which ${others} replaces: ${gone}`
-    : `patch "${patch}" replaces ${which}, which ${others} brings along for what it changes elsewhere: ${gone}`;
+  const said = {
+    calls: `calls the originals of what it replaces (${which}), which ${others} replaces`,
+    brings: `brings functions along as the program was built (${which}), which ${others} replaces`,
+    hides: `replaces ${which}, which ${others} brings along for what it changes elsewhere`,
+    bypasses: `calls ${which} directly, which ${others} replaces in the program's table`,
+    bypassed: `replaces ${which} in the program's table, which ${others} calls directly`,
+  };
+  return `patch "${patch}" ${said[does]}: ${gone}`;
 }
 
 /** @see WGRAFT_ERR_CONSTANT_REPLACED */

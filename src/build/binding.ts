@@ -7,7 +7,7 @@ import type { FuncIndex, GlobalIndex, Import, SlotIndex } from '../wasm/index.ts
 export type Binding =
   /** An import of the patch; `label` is the name it gets there. */
   | { readonly kind: 'import'; readonly source: ImportSource; readonly label: string }
-  /** A call of the original body: sets the bypass global, then calls the program's function; a copy where it has no slot. */
+  /** A call of the original body: sets the bypass global, then calls the program's function; a copy where it has no guard, and so no `slot` here. */
   | {
       readonly kind: 'original';
       readonly index: FuncIndex;

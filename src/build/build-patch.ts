@@ -1,13 +1,13 @@
 // Replacement functions in, a patch out: read the target, compile the sources, link what is needed, write the patch file.
 
 import { WgraftError } from '../errors.ts';
-import type { PatchMetadata } from '../patch/index.ts';
+import { hasGuard, type PatchMetadata } from '../patch/index.ts';
 import type { AllocatorChoice } from './allocator.ts';
 import { assemble, type BuiltPatch, checkName } from './assemble.ts';
 import { bringCallers, type Callers } from './callers.ts';
 import { compileSources, type Source } from './compile.ts';
 import { readProgramData, unknownData } from './program-data.ts';
-import { chooseReplacements, isRedirected, type ReplacedFunction } from './replaced.ts';
+import { chooseReplacements, type ReplacedFunction } from './replaced.ts';
 import { noteCallers } from './report.ts';
 import { checkRules, type PatchRules } from './rules.ts';
 import { readTarget, showTargetFunction, type Target } from './target.ts';
@@ -68,11 +68,11 @@ export async function buildPatch(options: BuildOptions): Promise<BuiltPatch> {
   });
 }
 
-/** Undefined where all replaced functions have slots. */
+/** Undefined where all replaced functions have guards. */
 function callersOf(target: Target, replaced: readonly ReplacedFunction[]): Callers | undefined {
-  const slotless = replaced.filter((f) => !isRedirected(f)).map((f) => f.index);
-  if (slotless.length === 0) return undefined;
-  return bringCallers(target, new Set(slotless), new Set(replaced.map((f) => f.index)));
+  const unguarded = replaced.filter(({ entry }) => !hasGuard(entry)).map((f) => f.index);
+  if (unguarded.length === 0) return undefined;
+  return bringCallers(target, new Set(unguarded), new Set(replaced.map((f) => f.index)));
 }
 
 function checkOptions(options: BuildOptions): void {

@@ -1,4 +1,4 @@
-// What a hand-written replacement of a function without a slot needs: the functions that call it, up to those that have one,
+// What a hand-written replacement of a function without a guard needs: the functions that call it, up to those that have one,
 // copied out of the prepared program as they are. They become a unit like any other; what it imports as "target" of the
 // replaced functions is bound to their replacements. kGraft expands its set so for what the compiler inlined.
 
@@ -21,7 +21,7 @@ import type { CompiledUnit } from './compile.ts';
 import { emitUnit } from './emit-unit.ts';
 import { describeItem } from './program-item.ts';
 import { copiedFile, isInner, type ReplacedFunction } from './replaced.ts';
-import { hasSlot, showTargetFunction, type Target } from './target.ts';
+import { hasSlot, isGuarded, showTargetFunction, type Target } from './target.ts';
 import { readUnit } from './unit.ts';
 import { UnitImports } from './unit-imports.ts';
 
@@ -30,36 +30,36 @@ export interface Callers extends CompiledUnit {
   readonly because: ReadonlyMap<FuncIndex, FuncIndex>;
 }
 
-/** Its export that is the original body of a replaced function without a slot. */
+/** Its export that is the original body of a replaced function without a guard. */
 export function originalName(index: FuncIndex): string {
   return `original #${index}`;
 }
 
 /**
- * The callers of `slotless`, functions without a slot that somebody has `written` anew, but those that are written anew, too.
+ * The callers of `unguarded`, functions without a guard that somebody has `written` anew, but those that are written anew, too.
  * @throws WGRAFT_ERR_SLOT_MISSING where nothing calls them, WGRAFT_ERR_NOT_REACHABLE, WGRAFT_ERR_SOURCE_UNSUPPORTED where a caller uses what a patch cannot bind
  */
 export function bringCallers(
   target: Target,
-  slotless: ReadonlySet<FuncIndex>,
+  unguarded: ReadonlySet<FuncIndex>,
   written: ReadonlySet<FuncIndex>,
 ): Callers {
-  const because = findCallers(target, slotless, written);
+  const because = findCallers(target, unguarded, written);
   if (![...because.keys(), ...written].some((f) => hasSlot(target, f)))
-    refuseUncalled(target, [...slotless][0] ?? 0);
-  const bytes = new Copy(target, slotless, [...because.keys()]).run();
+    refuseUncalled(target, [...unguarded][0] ?? 0);
+  const bytes = new Copy(target, unguarded, [...because.keys()]).run();
   const replaced = [...because.keys()].map((index) => replacedFunction(target, index));
   return { unit: readUnit(copiedFile, 'build', bytes), replaced, because };
 }
 
 function findCallers(
   target: Target,
-  slotless: ReadonlySet<FuncIndex>,
+  unguarded: ReadonlySet<FuncIndex>,
   written: ReadonlySet<FuncIndex>,
 ): Map<FuncIndex, FuncIndex> {
   const callers = callersOf(target);
   const because = new Map<FuncIndex, FuncIndex>();
-  const queue = [...slotless];
+  const queue = [...unguarded];
   // A caller may join the queue.
   for (const f of queue) {
     const { reason } = target.functions.get(f) ?? {};
@@ -68,7 +68,7 @@ function findCallers(
     for (const caller of callers.get(f) ?? []) {
       if (because.has(caller) || written.has(caller)) continue;
       because.set(caller, f);
-      if (!hasSlot(target, caller)) queue.push(caller);
+      if (!isGuarded(target, caller)) queue.push(caller);
     }
   }
   return because;
@@ -121,21 +121,21 @@ function exportName(index: FuncIndex): string {
 /** Functions of the program as a module of their own, which imports all else from the program. */
 class Copy {
   readonly #target: Target;
-  readonly #slotless: ReadonlySet<FuncIndex>;
+  readonly #unguarded: ReadonlySet<FuncIndex>;
   /** Their order among the module's own functions. */
   readonly #copied: ReadonlyMap<FuncIndex, number>;
   readonly #types = new TypeTable();
   readonly #imports = new UnitImports();
 
-  /** `copied` become functions of the module, and of `slotless` the originals do. */
-  constructor(target: Target, slotless: ReadonlySet<FuncIndex>, copied: readonly FuncIndex[]) {
+  /** `copied` become functions of the module, and of `unguarded` the originals do. */
+  constructor(target: Target, unguarded: ReadonlySet<FuncIndex>, copied: readonly FuncIndex[]) {
     this.#target = target;
-    this.#slotless = slotless;
+    this.#unguarded = unguarded;
     this.#copied = new Map(copied.map((f, i) => [f, i]));
   }
 
   run(): Uint8Array<ArrayBuffer> {
-    const all = [...this.#copied.keys(), ...this.#slotless];
+    const all = [...this.#copied.keys(), ...this.#unguarded];
     // Copying into nothing shows what is imported; indices count only when all of it is known.
     for (const f of all) this.#body(f);
     const { module } = this.#target;
@@ -145,7 +145,7 @@ class Copy {
       body: this.#body(f),
     }));
     const imported = this.#imports.count('func');
-    const nameOf = (f: FuncIndex): string => (this.#slotless.has(f) ? originalName(f) : exportName(f));
+    const nameOf = (f: FuncIndex): string => (this.#unguarded.has(f) ? originalName(f) : exportName(f));
     return emitUnit({
       types: this.#types,
       imports: this.#imports.all,
@@ -168,7 +168,7 @@ class Copy {
     const map = (space: IndexSpace, index: number, opcode: number): number =>
       this.#index(space, index, f, opcode);
     copyLocals(r, out, map);
-    if (hasSlot(this.#target, f)) skipGuard(r);
+    if (isGuarded(this.#target, f)) skipGuard(r);
     copyInstructions(r, out, map);
     return out.toBytes();
   }
@@ -184,11 +184,11 @@ class Copy {
     return this.#import(space, index);
   }
 
-  /** What has a slot is called through it; a function that calls itself does so directly. */
+  /** What has a guard is called through it; a function that calls itself does so directly. */
   #function(index: FuncIndex, within: FuncIndex, opcode: number): number {
     const own = this.#copied.get(index);
     const itself = index === within && opcode !== op.refFunc;
-    if (own === undefined || (hasSlot(this.#target, index) && !itself)) return this.#import('func', index);
+    if (own === undefined || (isGuarded(this.#target, index) && !itself)) return this.#import('func', index);
     return this.#imports.count('func') + own;
   }
 

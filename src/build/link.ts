@@ -4,7 +4,6 @@
 // patch replaces goes through the program's slot, as the program's own calls do, so that a later patch, or a revert, counts for it
 // too; only a function that calls itself does so directly. And the address of a replaced function is the program's.
 
-import { WgraftError } from '../errors.ts';
 import { callbackExports, type ImportSource, patchDataExport, patchTableExport } from '../patch/index.ts';
 import {
   copyBody,
@@ -28,7 +27,7 @@ import { declarations } from './declarations.ts';
 import type { Assembly, DefinedItem, ExportItem, FunctionItem, ImportItem, Item } from './items.ts';
 import type { Placement, Space } from './placement.ts';
 import { describeMemory } from './program-item.ts';
-import { hasSlot, showTargetFunction, type Target } from './target.ts';
+import { hasSlot, isGuarded, showTargetFunction, type Target } from './target.ts';
 import { findExport, type Unit } from './unit.ts';
 
 /** A unit with everything that linking asks about it. */
@@ -88,7 +87,7 @@ export class Linker {
   readonly #entries: Item[] = [];
   readonly #queue: DefinedItem[] = [];
 
-  /** Replaced functions without a slot: the patch calls its own. */
+  /** Replaced functions without a guard: the patch calls its own. */
   readonly #inside = new Map<FuncIndex, () => FunctionItem>();
 
   constructor(target: Target, types: TypeTable, units: readonly LinkUnit[]) {
@@ -97,7 +96,7 @@ export class Linker {
     this.#units = units;
     for (const u of units)
       for (const [own, index] of u.replacements)
-        if (!hasSlot(target, index)) this.#inside.set(index, () => this.#ownFunction(u, own));
+        if (!isGuarded(target, index)) this.#inside.set(index, () => this.#ownFunction(u, own));
   }
 
   link(): LinkResult {
@@ -149,7 +148,7 @@ export class Linker {
   /** What index `index` of a unit's index space is in the patch. `within` is the unit's function whose code asks. */
   #item(u: LinkUnit, space: Kind, index: number, within?: FuncIndex, opcode = 0): Item {
     const replaced = space === 'func' ? u.replacements.get(index) : undefined;
-    const redirected = replaced !== undefined && hasSlot(this.#target, replaced);
+    const redirected = replaced !== undefined && isGuarded(this.#target, replaced);
     if (redirected && (within !== index || opcode === op.refFunc)) return this.#programFunction(replaced);
     const key = `${this.#units.indexOf(u)} ${space} ${index}`;
     const known = this.#items.get(key);
@@ -242,7 +241,11 @@ export class Linker {
 
   #programFunction(index: FuncIndex): Item {
     const inside = this.#inside.get(index);
-    if (inside !== undefined) return inside();
+    return inside === undefined ? this.#programBody(index) : inside();
+  }
+
+  /** The program's function as it is: behind its guard, where it has one. */
+  #programBody(index: FuncIndex): Item {
     const m = this.#target.module;
     const label = showTargetFunction(this.#target, index);
     return this.#import('func', { from: 'func', index }, label, (out) =>
@@ -281,15 +284,13 @@ export class Linker {
     }
   }
 
-  /** Of a function without a slot, the unit of its callers has the original. */
+  /** Of a function without a guard, the unit of its callers has the original, if there is such a unit. */
   #originalCopy(index: FuncIndex): Item {
     for (const u of this.#units) {
       const own = findExport(u.unit, 'func', originalName(index));
       if (own !== undefined) return this.#ownFunction(u, own);
     }
-    throw new WgraftError('WGRAFT_ERR_INTERNAL', {
-      what: `the original of function ${index} was not brought`,
-    });
+    return this.#programBody(index);
   }
 
   #originalThunk(binding: Binding & { kind: 'original'; slot: SlotIndex }): Item {

@@ -1,6 +1,5 @@
 // An item of the program as a unit imports it: under its index, and described as the program declares it.
 
-import { WgraftError } from '../errors.ts';
 import {
   type Import,
   type Limits,
@@ -8,14 +7,11 @@ import {
   type TypeTable,
   type ValType,
   type Writer,
+  writeValType,
 } from '../wasm/index.ts';
 import type { ImportedItem } from './emit-unit.ts';
-import { copiedFile } from './replaced.ts';
 import type { Target } from './target.ts';
 
-const referenceTypes: Readonly<Record<ValType, number>> = { funcref: 0x70, externref: 0x6f };
-
-/** @throws WGRAFT_ERR_SOURCE_UNSUPPORTED for a global or table of a type that has to be defined */
 export function describeItem(
   target: Target,
   kind: Import['kind'],
@@ -24,6 +20,8 @@ export function describeItem(
 ): Omit<ImportedItem, 'kind'> {
   const { module: m } = target;
   const item = { module: 'target', name: `#${index}` };
+  const writeType = (out: Writer, type: ValType): Writer =>
+    writeValType(out, type, (named) => types.add(m, named));
   switch (kind) {
     case 'func': {
       const type = types.add(m, m.functions[index] ?? 0);
@@ -35,21 +33,14 @@ export function describeItem(
     }
     case 'global': {
       const { type = 'i32', mutable = false, init } = m.globals[index] ?? {};
-      const byte = typeByte(type, `global ${index}`);
-      const host = mutable || init !== undefined ? undefined : importOf(target, index);
-      return { ...(host ?? item), describe: (out) => out.u8(byte).u8(mutable ? 1 : 0) };
+      const isNumber = numberTypes[type] !== undefined;
+      const host = isNumber && !mutable && init === undefined ? importOf(target, index) : undefined;
+      return { ...(host ?? item), describe: (out) => writeType(out, type).u8(mutable ? 1 : 0) };
     }
     case 'table': {
       const { element = 'funcref', limits } = m.tables[index] ?? {};
-      const byte = typeByte(element, `table ${index}`);
-      return {
-        ...item,
-        describe: (out) =>
-          out
-            .u8(byte)
-            .u8((limits?.flags ?? 0) & 4)
-            .u8(0),
-      };
+      const flags = (limits?.flags ?? 0) & 4;
+      return { ...item, describe: (out) => writeType(out, element).u8(flags).u8(0) };
     }
     case 'memory': {
       const { flags = 0, max } = m.memories[index] ?? {};
@@ -65,16 +56,7 @@ export function describeMemory(out: Writer, { flags, max = 65536n }: Pick<Limits
   if (shared) out.u64(max);
 }
 
-function typeByte(type: ValType, what: string): number {
-  const byte = numberTypes[type] ?? referenceTypes[type];
-  if (byte !== undefined) return byte;
-  throw new WgraftError('WGRAFT_ERR_SOURCE_UNSUPPORTED', {
-    file: copiedFile,
-    what: `a function that has to come along uses ${what}, whose type is ${type}`,
-  });
-}
-
-/** An immutable global that the program imports has no value but the host's. */
+/** An immutable number that the program imports has no value but the host's. */
 function importOf({ module: m }: Target, index: number): { module: string; name: string } | undefined {
   const found = m.imports.filter((i) => i.kind === 'global')[index];
   return found && { module: found.module, name: found.name };

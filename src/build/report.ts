@@ -103,7 +103,7 @@ export function noteCallers(
       const more = callers.length - names.length;
       const all = [...names, ...(more === 0 ? [] : [`${more} more`])].join(', ');
       const [come, call] = callers.length === 1 ? ['comes', 'it calls'] : ['come', 'they call'];
-      return `${all} ${come} along because ${call} "${nameOf(callee)}", which has no slot`;
+      return `${all} ${come} along because ${call} "${nameOf(callee)}", which has no guard`;
     },
   );
 }

@@ -17,7 +17,7 @@ import { findFunction, nearNames } from './function-reference.ts';
 import { checkImportType } from './import-types.ts';
 import type { ProgramData } from './program-data.ts';
 import { runtimeFunction, runtimeFunctionNames } from './runtime-functions.ts';
-import { hasSlot, showTargetFunction, type Target } from './target.ts';
+import { hasSlot, isGuarded, showTargetFunction, type Target } from './target.ts';
 import { findExport, type Unit } from './unit.ts';
 
 export interface Resolution {
@@ -76,7 +76,8 @@ function linkerImport(r: Resolution, unit: Unit, i: Import): Binding {
 function programItem(r: Resolution, unit: Unit, i: Import, name: string): Binding {
   const index = i.kind === 'func' ? findFunction(r.target, name) : findItem(r.target, unit, i, name);
   checkImportType({ ...r, unit }, i, index);
-  if (i.kind === 'global' && !i.global.mutable) return constant(r, unit, i, index);
+  if (i.kind === 'global' && !i.global.mutable && !isExported(r.target, 'global', index))
+    return constant(r, unit, i, index);
   const label = i.kind === 'func' ? showTargetFunction(r.target, index) : `${i.kind} ${name}`;
   return { kind: 'import', source: { from: i.kind, index }, label };
 }
@@ -94,7 +95,7 @@ function findItem(target: Target, unit: Unit, i: Import & { kind: ItemKind }, na
   // A prepared module exports all that a patch may reach, save immutable globals; its own additions are not among it.
   const reachable =
     index !== undefined &&
-    (exports.some((e) => e.name === reservedExport(i.kind, index)) ||
+    (isExported(target, i.kind, index) ||
       (i.kind === 'global' && target.module.globals[index]?.mutable === false));
   if (reachable) return index;
   const near = i.kind === 'global' ? nearNames(name, target.globalsByName.keys()) : [];
@@ -104,14 +105,17 @@ function findItem(target: Target, unit: Unit, i: Import & { kind: ItemKind }, na
 
 type ItemKind = 'memory' | 'table' | 'global' | 'tag';
 
+function isExported({ module }: Target, kind: ItemKind, index: number): boolean {
+  return module.exports.some((e) => e.name === reservedExport(kind, index));
+}
+
 /** The program's only memory or table. */
 function onlyItem(target: Target, kind: ItemKind): number | undefined {
   if (kind !== 'memory' && kind !== 'table') return undefined;
-  const second = target.module.exports.some((e) => e.name === reservedExport(kind, 1));
-  return second ? undefined : 0;
+  return isExported(target, kind, 1) ? undefined : 0;
 }
 
-/** An immutable global is not exported by a prepared module; its value can be copied if it is a number. */
+/** A number that never changes is not exported by a prepared module: its value is copied. */
 function constant(r: Resolution, unit: Unit, i: Import, index: number): Binding {
   const init = r.target.module.globals[index]?.init;
   if (init === undefined)
@@ -129,7 +133,7 @@ function original(r: Resolution, unit: Unit, i: Import): Binding {
   const index = findFunction(r.target, i.name);
   checkImportType({ ...r, unit }, i, index);
   const label = showTargetFunction(r.target, index);
-  const slot = r.target.functions.get(index)?.slot;
+  const slot = isGuarded(r.target, index) ? r.target.functions.get(index)?.slot : undefined;
   if (!r.replaced.has(index)) {
     const remedy = `import "target" ${JSON.stringify(i.name)} instead`;
     return unresolved(unit, i, `this patch does not replace "${label}"`, remedy);

@@ -1,7 +1,7 @@
 // The prepared module that a patch is built for, and how its functions, globals, tables, memories and tags are named.
 
 import { WgraftError } from '../errors.ts';
-import { findSlotMap, reservedPrefix, type SlotMap, type SlotMapFunction } from '../patch/index.ts';
+import { findSlotMap, hasGuard, reservedPrefix, type SlotMap, type SlotMapFunction } from '../patch/index.ts';
 import {
   type ExternKind,
   type FuncIndex,
@@ -52,6 +52,12 @@ export function readTarget(bytes: Uint8Array): Target {
 /** False for imports, too. */
 export function hasSlot({ functions }: Target, index: FuncIndex): boolean {
   return functions.get(index)?.slot !== undefined;
+}
+
+/** True where a call of the function, wherever it comes from, comes by its slot. */
+export function isGuarded({ functions }: Target, index: FuncIndex): boolean {
+  const f = functions.get(index);
+  return f !== undefined && hasGuard(f);
 }
 
 /** What a message calls the function: its name, an export's, or its index. */

@@ -28,6 +28,8 @@ interface FunctionFact {
   readonly name?: string;
   readonly type: string;
   readonly slot?: number;
+  /** The entries of the program's table that are its slot, where that is no guard. */
+  readonly tableEntries?: readonly number[];
   /** Why it has no slot. */
   readonly slotless?: string;
 }
@@ -86,6 +88,7 @@ function mappedFunction(f: SlotMap['functions'][number]): FunctionFact {
     ...(f.name === undefined ? {} : { name: f.name }),
     type: f.type,
     ...(f.slot === undefined ? {} : { slot: f.slot }),
+    ...(f.tableEntries.length === 0 ? {} : { tableEntries: f.tableEntries }),
     ...(f.reason === undefined ? {} : { slotless: f.reason }),
   };
 }
@@ -195,8 +198,12 @@ function showSeen(section: SeenSection | undefined): string {
 
 async function showFunctions(output: Output, d: Description): Promise<string> {
   const rows = d.functions.map((f) => {
-    const slot = f.slot ?? (f.slotless === undefined ? '-' : `- (${f.slotless})`);
-    return [f.index, slot, f.name ?? '', f.type];
+    return [f.index, showSlot(f), f.name ?? '', f.type];
   });
   return table(output, ['FUNCTION', 'SLOT', 'NAME', 'TYPE'], rows);
+}
+
+function showSlot({ slot, tableEntries, slotless }: FunctionFact): string {
+  if (slot === undefined) return slotless === undefined ? '-' : `- (${slotless})`;
+  return tableEntries === undefined ? String(slot) : `${slot} (table ${tableEntries.join(', ')})`;
 }

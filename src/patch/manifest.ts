@@ -21,7 +21,7 @@ export interface Replacement {
   readonly hash: BodyHash;
   /** The patch module's export that takes its place. */
   readonly export: string;
-  /** Nobody changed it: it comes along because it calls a changed function that has no slot. */
+  /** Nobody changed it: it comes along because it calls a changed function that has no guard. */
   readonly unchanged?: true;
 }
 

@@ -1,10 +1,12 @@
 // The slot map: what a prepared module says of its functions. Written by prepare, read by build and the runtime.
 //
-//   wgraft.slots := version:u32=1  header:name(JSON: SlotMapHeader)  types:vec(name)  functions:vec(function)
+//   wgraft.slots := version:u32=2  header:name(JSON: SlotMapHeader)  types:vec(name)  functions:vec(function)
 //   function     := index:u32 original:u32 type:u32 (into types) slot:u32 (0 = none, else slot + 1)
 //                   reason:u8 (into reasons; 0 where it has a slot) name:name ('' = none) hash:32 bytes
+//                   tableEntries:vec(u32)
 //
-// `functions` are the defined ones in the order of their prepared index.
+// `functions` are the defined ones in the order of their prepared index. Slots are given out in this order, those with table entries after
+// all others.
 
 import { WgraftError } from '../errors.ts';
 import { type FuncIndex, findCustom, Reader, readSections, type SlotIndex, Writer } from '../wasm/index.ts';
@@ -53,6 +55,11 @@ export interface SlotMapFunction {
   /** `(i32, i32) -> i32` */
   readonly type: string;
   readonly slot: SlotIndex | undefined;
+  /**
+   * Where the function stands in the program's table 0, if that is its slot: it has no guard, and a patch takes its direct callers along.
+   * Empty for a slot that is a guard.
+   */
+  readonly tableEntries: readonly number[];
   readonly reason: SlotlessReason | undefined;
   /** SHA-256 of the original body, 32 bytes; `SlotMapHeader.hash` says over what. */
   readonly hash: Uint8Array;
@@ -62,7 +69,7 @@ export interface SlotMap extends SlotMapHeader {
   readonly functions: readonly SlotMapFunction[];
 }
 
-const version = 1;
+const version = 2;
 
 /** The payload of a `wgraft.slots` section. */
 export function writeSlotMap(map: SlotMap): Uint8Array {
@@ -80,7 +87,8 @@ export function writeSlotMap(map: SlotMap): Uint8Array {
     out
       .u8(slotlessReasons.indexOf(f.reason ?? ''))
       .name(f.name ?? '')
-      .raw(f.hash);
+      .raw(f.hash)
+      .vector(f.tableEntries, (entry) => out.u32(entry));
   });
   return out.toBytes();
 }
@@ -92,7 +100,7 @@ export function readSlotMap(payload: Uint8Array): SlotMap {
   if (found !== version) throw new WgraftError('WGRAFT_ERR_SLOT_MAP_VERSION', { found, known: version });
   const header = readHeader(r);
   const types = r.vector('types', () => r.name());
-  const functions = r.vector('functions', () => readFunction(r, types), 38);
+  const functions = r.vector('functions', () => readFunction(r, types), 39);
   r.finish('slot map');
   checkOrder(functions, r);
   return { ...header, functions };
@@ -136,12 +144,14 @@ function isHeader(value: unknown): value is SlotMapHeader {
   );
 }
 
-/** Functions stand in the order of their index, none left out, and so do slots: the runtime counts on it. */
+/** Functions stand in the order of their index, none left out, and so do slots, guards first: the runtime counts on it. */
 function checkOrder(functions: readonly SlotMapFunction[], r: Reader): void {
-  let slots = 0;
+  let guards = 0;
+  let inTable = functions.filter(hasGuard).length;
   functions.forEach((f, i) => {
     if (f.index !== (functions[0]?.index ?? 0) + i) r.fail(`slot map: function ${f.index} is out of order`);
-    if (f.slot !== undefined && f.slot !== slots++) r.fail(`slot map: slot ${f.slot} is out of order`);
+    const slot = hasGuard(f) ? guards++ : f.tableEntries.length > 0 ? inTable++ : undefined;
+    if (f.slot !== slot) r.fail(`slot map: slot ${f.slot} is out of order`);
   });
 }
 
@@ -155,12 +165,14 @@ function readFunction(r: Reader, types: readonly string[]): SlotMapFunction {
   if (reason === undefined) r.fail('slot map: unknown reason', start);
   const name = r.name();
   const hash = r.take(32, 'hash');
+  const tableEntries = r.vector('table entries', () => r.u32());
   return {
     index,
     original,
     name: name === '' ? undefined : name,
     type,
     slot: slot === 0 ? undefined : slot - 1,
+    tableEntries,
     reason: reason === '' ? undefined : reason,
     hash,
   };
@@ -170,6 +182,11 @@ function readFunction(r: Reader, types: readonly string[]): SlotMapFunction {
 export function findSlotMap(bytes: Uint8Array): SlotMap | undefined {
   const section = findCustom(readSections(bytes), slotsSection);
   return section === undefined ? undefined : readSlotMap(bytes.subarray(section.payload, section.end));
+}
+
+/** True where all calls of the function come by its slot, direct ones too. */
+export function hasGuard({ slot, tableEntries }: Pick<SlotMapFunction, 'slot' | 'tableEntries'>): boolean {
+  return slot !== undefined && tableEntries.length === 0;
 }
 
 /** What messages call a function: its name, or what V8's stack traces call it. */

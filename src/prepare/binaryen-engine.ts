@@ -16,7 +16,7 @@ import type { Places } from './additions.ts';
 import type { GuardJob, GuardReply } from './binaryen-protocol.ts';
 import { adopt, isForBinaryen } from './binaryen-result.ts';
 import { customSections, describeOriginals } from './original-sections.ts';
-import type { Plan } from './plan.ts';
+import { isGuarded, type Plan } from './plan.ts';
 import { splice } from './splice.ts';
 
 type Progress = (phase: string, fraction?: number) => void;
@@ -58,7 +58,7 @@ function refuseGcTypes(m: WasmModule): void {
 const plainFunction = 0x60;
 
 function jobFor(spliced: WasmModule, { functions: types }: WasmModule, plan: Plan, places: Places): GuardJob {
-  const slotted = plan.functions.filter((f) => f.slot !== undefined);
+  const guarded = plan.functions.filter(isGuarded);
   const kept = new Writer(spliced.bytes.length).raw(spliced.bytes.subarray(0, 8));
   for (const s of spliced.sections) {
     if (s.id === sectionIds.custom && !isForBinaryen(s.name)) continue;
@@ -67,8 +67,8 @@ function jobFor(spliced: WasmModule, { functions: types }: WasmModule, plan: Pla
   return {
     bytes: kept.release(),
     hasNames: spliced.sections.some((s) => s.id === sectionIds.custom && s.name === 'name'),
-    functions: Uint32Array.from(slotted, (f) => f.moved),
-    redirects: Uint32Array.from(slotted, (f) => places.redirects.get(types[f.index] ?? 0)?.index ?? 0),
+    functions: Uint32Array.from(guarded, (f) => f.moved),
+    redirects: Uint32Array.from(guarded, (f) => places.redirects.get(types[f.index] ?? 0)?.index ?? 0),
     firstSlot: places.firstSlot,
     bypass: places.bypass,
     word: places.word,

@@ -15,7 +15,7 @@ import {
   Writer,
 } from '../wasm/index.ts';
 import type { Places } from './additions.ts';
-import type { Plan } from './plan.ts';
+import { isGuarded, type Plan } from './plan.ts';
 
 /** True for the custom sections that binaryen understands and that must change when it moves code. */
 export function isForBinaryen(name: string): boolean {
@@ -66,8 +66,7 @@ function checkFunctions(a: WasmModule, b: WasmModule, places: Places): void {
 
 /** Each function begins with the slot word that the slot map gives it. */
 function checkGuards(a: WasmModule, plan: Plan, places: Places): void {
-  for (const { moved, slot } of plan.functions) {
-    if (slot === undefined) continue;
+  for (const { moved, slot } of plan.functions.filter(isGuarded)) {
     const body = a.bodies[moved - a.imported.func] ?? refuse(`function ${moved}`);
     const r = bodyReader(a.bytes, body);
     if (r.u8() !== op.globalGet || r.u32() !== places.firstSlot + slot)

@@ -6,7 +6,7 @@
 import { Reader, skipLocals, Writer } from '../wasm/index.ts';
 import { writeCondition } from './additions.ts';
 import type { Job } from './job.ts';
-import type { PlannedFunction } from './plan.ts';
+import { isGuarded, type PlannedFunction } from './plan.ts';
 
 export const branchHintSection = 'metadata.code.branch_hint';
 
@@ -46,7 +46,7 @@ function readHints(payload: Uint8Array | undefined): Map<number, Hint[]> {
 
 /** The guard's first `if` stands right behind its condition; no other hint can stand before it. */
 function addGuardHint(job: Job, f: PlannedFunction, items: Map<number, Hint[]>): void {
-  if (f.slot === undefined) return;
+  if (!isGuarded(f)) return;
   const locals = skipLocals(job.m.bytes, f.body) - f.body.start;
   const offset = locals + writeCondition(new Writer(32), job.places, f.slot).length;
   items.set(f.moved, [{ offset, value: [unlikely] }, ...(items.get(f.moved) ?? [])]);

@@ -46,7 +46,7 @@ export function rewriteCustom(
 /** Hints for the guards of a kernel that has no hints of its own; they have to stand before the code. */
 export function addedHints(job: Job): Uint8Array | undefined {
   const wanted =
-    job.guards && job.plan.slots > 0 && findCustom(job.m.sections, branchHintSection) === undefined;
+    job.guards && job.plan.guards > 0 && findCustom(job.m.sections, branchHintSection) === undefined;
   return wanted ? writeBranchHints(job, undefined) : undefined;
 }
 
@@ -76,7 +76,7 @@ function addedNames({ plan, places }: Job): Map<number, string> {
     [places.set, '__wgraft_set'],
     [places.fill, '__wgraft_fill'],
   ]);
-  for (let k = 0; k < Math.ceil(plan.slots / chunkSize); k += 1)
+  for (let k = 0; k < Math.ceil(plan.guards / chunkSize); k += 1)
     names.set(places.firstLeaf + k, `__wgraft_set_${k}`);
   for (const { index, type } of places.redirects.values()) names.set(index, `__wgraft_redirect_${type}`);
   return names;

@@ -34,6 +34,7 @@ export function describe(m: WasmModule, plan: Plan, engine: Engine): SlotMap {
     name: names.get(f.index) ?? exported.get(f.index),
     type: showType(f.index),
     slot: f.slot,
+    tableEntries: f.tableEntries,
     reason: f.reason,
     hash: hashes.bytes.subarray(i * hashBytes, (i + 1) * hashBytes),
   }));

@@ -11,12 +11,17 @@ export function exportedFunctions(m: WasmModule): Set<FuncIndex> {
 /** Functions whose address is taken: by an element segment, or by the initialiser of a global or a table. */
 export function addressTaken(m: WasmModule): Set<FuncIndex> {
   const taken = new Set<FuncIndex>();
-  for (const segment of m.elements) for (const f of segment.functions) if (f !== undefined) taken.add(f);
-  for (const { init } of [...m.globals, ...m.tables]) {
-    if (init === undefined) continue;
-    walkConstant(new Reader(m.bytes, init.start, init.end), (i) => {
+  const constant = (r: Reader): void =>
+    walkConstant(r, (i) => {
       if (i.opcode === op.refFunc) taken.add(i.index);
     });
+  for (const { expressions, entries, functions } of m.elements) {
+    // An object that an expression makes can name several functions.
+    const r = new Reader(m.bytes, entries.start, entries.end);
+    if (expressions) r.vector('elements', () => constant(r));
+    else for (const f of functions) if (f !== undefined) taken.add(f);
   }
+  for (const { init } of [...m.globals, ...m.tables])
+    if (init !== undefined) constant(new Reader(m.bytes, init.start, init.end));
   return taken;
 }

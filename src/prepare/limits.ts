@@ -4,7 +4,8 @@
 import { WgraftError } from '../errors.ts';
 import type { WasmModule } from '../wasm/index.ts';
 import { chunkSize, fixedFunctions, ownGlobals } from './additions.ts';
-import type { Plan } from './plan.ts';
+import { isExported } from './job.ts';
+import { isGuarded, type Plan } from './plan.ts';
 
 const limits = {
   types: 1_000_000,
@@ -17,16 +18,15 @@ const moduleBytesLimit = 2 ** 30;
 
 /** Checks what the prepared module will declare. @throws WGRAFT_ERR_LIMIT_EXCEEDED */
 export function checkLimits(m: WasmModule, plan: Plan): void {
-  const leaves = Math.ceil(plan.slots / chunkSize);
-  const slotted = plan.functions.filter((f) => f.slot !== undefined);
-  const redirects = new Set(slotted.map((f) => m.functions[f.index])).size;
-  const reserved =
-    m.memories.length + m.tables.length + m.tags.length + m.globals.filter((g) => g.mutable).length;
+  const leaves = Math.ceil(plan.guards / chunkSize);
+  const guarded = plan.functions.filter(isGuarded);
+  const redirects = new Set(guarded.map((f) => m.functions[f.index])).size;
+  const reserved = m.memories.length + m.tables.length + m.tags.length + m.globals.filter(isExported).length;
   const counts: Record<keyof typeof limits, number> = {
     types: m.types.length + (plan.attention ? 2 : 1),
     functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves + redirects,
     tables: m.tables.length + 1,
-    globals: m.globals.length + plan.slots + ownGlobals,
+    globals: m.globals.length + plan.guards + ownGlobals,
     exports: m.exports.length + 4 + reserved,
   };
   for (const what of Object.keys(limits) as (keyof typeof limits)[])

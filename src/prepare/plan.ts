@@ -12,6 +12,7 @@ import {
 } from '../wasm/index.ts';
 import { addressTaken, exportedFunctions } from './entries.ts';
 import type { Fentry } from './fentry.ts';
+import { findTableEntries } from './table-entries.ts';
 
 export interface PlannedFunction {
   /** Index in the original module. */
@@ -20,6 +21,8 @@ export interface PlannedFunction {
   readonly moved: FuncIndex;
   readonly body: Body;
   readonly slot: SlotIndex | undefined;
+  /** Entries of the program's table 0 that are the slot; without them a slot is a guard. */
+  readonly tableEntries: readonly number[];
   readonly reason: SlotlessReason | undefined;
 }
 
@@ -28,6 +31,8 @@ export interface Plan {
   readonly fentry: Fentry | undefined;
   readonly functions: readonly PlannedFunction[];
   readonly slots: number;
+  /** How many of the slots are guards; they come first. */
+  readonly guards: number;
   /** Guards look at the attention word, too. */
   readonly attention: boolean;
   /** Prepared index of a function; undefined for a hook import that goes away. */
@@ -39,7 +44,8 @@ const leafBytes = 32;
 
 /**
  * In a large program `auto` leaves out all bodies below this many bytes: a guard costs most where little else is done, and
- * an engine puts such bodies into their callers, where more code is in the way (docs/performance.md has the figures).
+ * an engine puts such bodies into their callers, where more code is in the way (docs/performance.md has the figures). Those that
+ * only the program's own table leads to have their slot in that table, under `entry` too.
  * In a small program, functions of any size keep their slots: there patches are written by hand, one function at a time.
  */
 const smallBytes = 200;
@@ -48,7 +54,7 @@ const smallProgram = 256;
 /** V8 refuses a body of 7 654 321 bytes; a guard takes less than 10 000 even with the 1 000 parameters V8 allows. */
 const bodyLimit = 7_640_000;
 
-/** Gives out slots, in the order of function indices. */
+/** Gives out slots in the order of function indices: to functions that get a guard, then to those that table 0 leads to. */
 export function makePlan(
   m: WasmModule,
   policy: SlotPolicy,
@@ -57,14 +63,26 @@ export function makePlan(
 ): Plan {
   const entries = findEntries(m);
   const move = mover(m, fentry);
-  let slots: SlotIndex = 0;
-  const functions = m.bodies.map((body, i): PlannedFunction => {
+  const tableEntries = policy === 'all' ? new Map<FuncIndex, readonly number[]>() : findTableEntries(m);
+  const planned = m.bodies.map((body, i): Omit<PlannedFunction, 'slot'> => {
     const index: FuncIndex = m.imported.func + i;
     const reason = whyNone(m, body, policy, fentry?.marked.has(index), entries.has(index));
-    const slot = reason === undefined ? slots++ : undefined;
-    return { index, moved: move(index) ?? index, body, slot, reason };
+    const inTable = reason === undefined && isSmall(m, body) ? (tableEntries.get(index) ?? []) : [];
+    return { index, moved: move(index) ?? index, body, reason, tableEntries: inTable };
   });
-  return { policy, fentry, functions, slots, attention, move };
+  const withSlot = planned.filter(({ reason }) => reason === undefined);
+  const guarded = withSlot.filter((f) => f.tableEntries.length === 0);
+  const inTable = withSlot.filter((f) => f.tableEntries.length > 0);
+  const slotOf = new Map([...guarded, ...inTable].map(({ index }, slot) => [index, slot]));
+  const functions = planned.map((f) => ({ ...f, slot: slotOf.get(f.index) }));
+  return { policy, fentry, functions, slots: slotOf.size, guards: guarded.length, attention, move };
+}
+
+/** A function with a guard in front of it. */
+export type GuardedFunction = PlannedFunction & { readonly slot: SlotIndex };
+
+export function isGuarded(f: PlannedFunction): f is GuardedFunction {
+  return f.slot !== undefined && f.tableEntries.length === 0;
 }
 
 function whyNone(
@@ -78,9 +96,12 @@ function whyNone(
   if (marked === false) return 'notrace';
   if (policy === 'all' || entry) return undefined;
   if (policy === 'entry') return 'inner';
-  const size = body.end - body.start;
-  if (m.bodies.length > smallProgram && size < smallBytes) return 'small';
-  return size <= leafBytes && isLeaf(m, body) ? 'leaf' : undefined;
+  if (isSmall(m, body)) return 'small';
+  return body.end - body.start <= leafBytes && isLeaf(m, body) ? 'leaf' : undefined;
+}
+
+function isSmall({ bodies }: WasmModule, body: Body): boolean {
+  return bodies.length > smallProgram && body.end - body.start < smallBytes;
 }
 
 /** The functions that something outside can call. */

@@ -53,6 +53,8 @@ export interface PrepareReport {
   /** Defined functions. */
   readonly functions: number;
   readonly slots: number;
+  /** How many of the slots are no guards, but entries of the program's own table. */
+  readonly tableSlots: number;
   /** How many functions got no slot, by reason. */
   readonly slotless: Readonly<Partial<Record<SlotlessReason, number>>>;
   readonly policy: SlotPolicy;
@@ -110,6 +112,7 @@ export async function prepare(input: Uint8Array, options: PrepareOptions = {}): 
   const report: PrepareReport = {
     functions: plan.functions.length,
     slots: plan.slots,
+    tableSlots: plan.slots - plan.guards,
     slotless: countReasons(plan),
     policy: plan.policy,
     engine,

@@ -32,7 +32,7 @@ export function addFeatures(m: WasmModule, section: Section, plan: Plan): Uint8A
 /** Passive segments; a table that is not the first; an exported mutable global; and the redirects. */
 function neededFeatures(plan: Plan): string[] {
   const always = ['bulk-memory', 'mutable-globals', 'reference-types'];
-  return plan.slots === 0 ? always : [...always, 'tail-call'];
+  return plan.guards === 0 ? always : [...always, 'tail-call'];
 }
 
 /** Linkers write features in the order of their names. */

@@ -29,9 +29,9 @@ import { branchHintSection } from './branch-hints.ts';
 import { copyCode, layOutCode, type Payload } from './code-section.ts';
 import { addedCustom, addedHints, rewriteCustom } from './custom-sections.ts';
 import { AddressMap, moveDebugInfo } from './debug/index.ts';
-import type { Job } from './job.ts';
+import { isExported, type Job } from './job.ts';
 import { type CustomSection, describeOriginals } from './original-sections.ts';
-import type { Plan } from './plan.ts';
+import { isGuarded, type Plan } from './plan.ts';
 import type { MovedCode } from './source-map.ts';
 
 export interface SpliceOptions {
@@ -139,7 +139,7 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
     set,
     fill: set + 1,
     firstLeaf,
-    redirects: findRedirects(m, plan, firstLeaf + Math.ceil(plan.slots / chunkSize)),
+    redirects: findRedirects(m, plan, firstLeaf + Math.ceil(plan.guards / chunkSize)),
     firstSegment: m.elements.length,
     attention: plan.attention ? { memory: m.memories.length, type: m.types.length + 1 } : undefined,
   };
@@ -149,7 +149,7 @@ function findRedirects(m: WasmModule, plan: Plan, first: FuncIndex): Map<TypeInd
   const redirects = new Map<TypeIndex, Redirect>();
   for (const f of plan.functions) {
     const type = m.functions[f.index] ?? 0;
-    if (f.slot === undefined || redirects.has(type)) continue;
+    if (!isGuarded(f) || redirects.has(type)) continue;
     const params = funcType(m, f.index).params.length;
     redirects.set(type, { index: first + redirects.size, type, params });
   }
@@ -158,7 +158,7 @@ function findRedirects(m: WasmModule, plan: Plan, first: FuncIndex): Map<TypeInd
 
 function changedSections(job: Job): Map<number, Uint8Array | Payload> {
   const { m, plan, places } = job;
-  const functions = addedFunctions(places, plan.slots, places.set);
+  const functions = addedFunctions(places, plan.guards, places.set);
   const changed = new Map<number, Uint8Array | Payload>([
     [
       sectionIds.type,
@@ -265,7 +265,7 @@ function globalSection(job: Job): Uint8Array {
   const { m, plan } = job;
   const defined = m.globals.slice(m.imported.global);
   const section = m.sections.find((s) => s.id === sectionIds.global);
-  const added = plan.slots + ownGlobals;
+  const added = plan.guards + ownGlobals;
   const out = new Writer(added * 5 + 1024).u32(defined.length + added);
   if (section !== undefined) {
     const r = new Reader(m.bytes, section.payload, section.end);
@@ -298,7 +298,7 @@ function exportSection(job: Job): Uint8Array {
     (_, index) => void all.push({ name: reservedExport('table', index), kind: 'table', index }),
   );
   m.globals.forEach((g, index) => {
-    if (g.mutable) all.push({ name: reservedExport('global', index), kind: 'global', index });
+    if (isExported(g)) all.push({ name: reservedExport('global', index), kind: 'global', index });
   });
   m.tags.forEach((_, index) => void all.push({ name: reservedExport('tag', index), kind: 'tag', index }));
   const out = new Writer(all.length * 24);

@@ -120,7 +120,10 @@ export class Instance {
     for (const slot of slots) {
       const top = stack.findLast((patch) => patch.bySlot.has(slot));
       const staged = top === undefined ? undefined : this.#staged.get(top.id);
-      this.slots.write(slot, staged?.entryOfSlot.get(slot) ?? 0);
+      const word = staged?.entryOfSlot.get(slot) ?? 0;
+      const inTable = this.program.inTable(slot);
+      if (inTable === undefined) this.slots.write(slot, word);
+      else this.slots.writeTable(inTable, word);
     }
     this.slots.clearBypass();
     this.universe = universe;
@@ -242,7 +245,8 @@ export class Instance {
    * for it in all instances that share their memory, or else at the table's end.
    */
   addressOf(index: FuncIndex, free?: number): number {
-    const known = this.#addresses.get(index);
+    const [own] = this.program.function(index)?.tableEntries ?? [];
+    const known = own ?? this.#addresses.get(index);
     if (known !== undefined) return known;
     const address = putFunction(this.table, this.slots.functionAt(index), {
       place: free === undefined ? undefined : this.program.places.functions.get(index),

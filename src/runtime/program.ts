@@ -8,7 +8,7 @@ import {
   showFunction,
   slotsSection,
 } from '../patch/index.ts';
-import { buildIdSection, engine, type FuncIndex, Reader } from '../wasm/index.ts';
+import { buildIdSection, engine, type FuncIndex, Reader, type SlotIndex } from '../wasm/index.ts';
 import { Exclusive } from './exclusive.ts';
 import { Instance, type Wake } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
@@ -55,6 +55,7 @@ export class Program {
   #map: SlotMap | undefined;
   #importsMemory: boolean | undefined;
   #functions: ReadonlyMap<FuncIndex, SlotMapFunction> | undefined;
+  #inTable: ReadonlyMap<SlotIndex, SlotMapFunction> | undefined;
 
   constructor(name: string, buildId: string, module: WebAssembly.Module) {
     this.name = name;
@@ -71,6 +72,14 @@ export class Program {
   function(index: FuncIndex): SlotMapFunction | undefined {
     this.#functions ??= new Map(this.map.functions.map((f) => [f.index, f]));
     return this.#functions.get(index);
+  }
+
+  /** The function whose slot this is, where that is its entries in the program's table. */
+  inTable(slot: SlotIndex): SlotMapFunction | undefined {
+    this.#inTable ??= new Map(
+      this.map.functions.flatMap((f) => (f.tableEntries.length > 0 ? [[f.slot ?? 0, f]] : [])),
+    );
+    return this.#inTable.get(slot);
   }
 
   /** Instances can have one memory in common; one that is not imported is each one's own. */

@@ -1,6 +1,6 @@
-// The reserved exports of one instance, behind names: slot words, the slot table, the program's functions and memories.
+// The reserved exports of one instance, behind names: slots, the slot table, the program's functions and memories.
 
-import { preparedExports, reservedExport } from '../patch/index.ts';
+import { preparedExports, reservedExport, type SlotMapFunction } from '../patch/index.ts';
 import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 
 /** Place in the slot table. 0 is scratch and, as a slot word, the NOP. */
@@ -42,6 +42,16 @@ export class SlotTable {
   /** Sets one slot word: 0, or an entry of the slot table. */
   write(slot: SlotIndex, word: SlotEntry): void {
     this.#set(slot, word);
+  }
+
+  /** Sets the entries of the program's table that are a function's slot: to its own body for 0, or to an entry of the slot table. */
+  writeTable(
+    { index, tableEntries }: Pick<SlotMapFunction, 'index' | 'tableEntries'>,
+    word: SlotEntry,
+  ): void {
+    const table = this.reserved('table', 0) as WebAssembly.Table;
+    const f: unknown = word === 0 ? this.functionAt(index) : this.#table.get(word);
+    for (const entry of tableEntries) table.set(entry, f);
   }
 
   /** No call of an original is under way while JavaScript runs here: a bypass that is still set is a stale one. */

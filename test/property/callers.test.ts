@@ -1,37 +1,77 @@
-// A function without a slot is replaced by one that calls its original: nothing may change, whatever the program and
-// whatever its callers, which are copied into the patch, do.
+// A function without a guard is replaced, by hand, and its callers are copied into the patch: whatever the program and whatever they do, it then
+// does what it would have done with the replacement in its text; and nothing else, where that calls its original.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { buildPatch } from '../../src/build/index.ts';
+import { buildPatch, type ReplacementSource } from '../../src/build/index.ts';
 import { WgraftError } from '../../src/errors.ts';
 import { instantiate, Patcher } from '../../src/index.ts';
-import { findSlotMap } from '../../src/patch/index.ts';
+import { findSlotMap, hasGuard, type SlotMapFunction, type SlotPolicy } from '../../src/patch/index.ts';
 import { prepare } from '../../src/prepare/index.ts';
-import { observeProgram, type RandomProgram, randomProgram } from '../support/random-program.ts';
+import { constantly, observeProgram, type RandomProgram, randomProgram } from '../support/random-program.ts';
+import { fillers } from '../support/table-program.ts';
 import { wat } from '../support/wat.ts';
 import { wrapped } from '../support/wrapper.ts';
 
-async function staysTheSame(program: RandomProgram, pick: number): Promise<void> {
-  const { bytes } = await prepare(wat(program.text), { slots: 'entry' });
-  const slotless = findSlotMap(bytes)?.functions.filter((f) => f.slot === undefined) ?? [];
-  const chosen = slotless[pick % slotless.length];
-  fc.pre(chosen !== undefined);
-  const replacements = chosen === undefined ? [] : [wrapped(chosen)];
-  const patch = await buildPatch({ target: bytes, replacements, name: 'wrapper' }).catch((error: unknown) => {
+interface Case {
+  readonly program: RandomProgram;
+  readonly slots: SlotPolicy;
+  readonly pick: number;
+}
+
+const small = fc.record<Case>({
+  program: randomProgram(2),
+  slots: fc.constant('entry'),
+  pick: fc.nat(),
+});
+const large = fc.record<Case>({
+  program: randomProgram(4, fillers),
+  slots: fc.constantFrom('auto', 'entry'),
+  pick: fc.nat(),
+});
+
+type Expected = (program: RandomProgram, f: SlotMapFunction) => string;
+
+async function behaves(
+  { program, slots, pick }: Case,
+  replacement: (f: SlotMapFunction) => ReplacementSource,
+  as: Expected,
+): Promise<void> {
+  const { bytes } = await prepare(wat(program.text), { slots });
+  const own = findSlotMap(bytes)?.functions.slice(0, program.functions) ?? [];
+  const unguarded = own.filter((f) => !hasGuard(f));
+  const chosen = unguarded[pick % unguarded.length];
+  if (chosen === undefined) return fc.pre(false);
+  const options = { target: bytes, replacements: [replacement(chosen)], name: 'patch' };
+  const patch = await buildPatch(options).catch((error: unknown) => {
     // Random programs have functions that nothing calls.
     if (WgraftError.is(error, 'WGRAFT_ERR_SLOT_MISSING')) return undefined;
     throw error;
   });
-  fc.pre(patch !== undefined);
+  if (patch === undefined) return fc.pre(false);
   const patcher = new Patcher();
-  const plain = await instantiate(bytes, {}, { patcher: new Patcher() });
   const patched = await instantiate(bytes, {}, { patcher });
-  await patcher.apply(patch?.bytes ?? new Uint8Array());
-  const expected = observeProgram({ ...plain.instance.exports }, program);
-  expect(observeProgram({ ...patched.instance.exports }, program)).toEqual(expected);
+  await patcher.apply(patch.bytes);
+  const expected = await WebAssembly.instantiate(wat(as(program, chosen)));
+  const see = ({ instance }: { instance: WebAssembly.Instance }): unknown =>
+    observeProgram({ ...instance.exports }, program);
+  expect(see(patched)).toEqual(see(expected));
 }
 
 test('a wrapper around the original changes nothing', async () => {
-  await fc.assert(fc.asyncProperty(randomProgram(2), fc.nat(), staysTheSame), { numRuns: 60 });
+  const property = fc.asyncProperty(fc.oneof(small, large), (given) =>
+    behaves(given, wrapped, ({ text }) => text),
+  );
+  await fc.assert(property, { numRuns: 80 });
+});
+
+test('a replacement does what it does in a program that was built with it', async () => {
+  const replacement = ({ index }: SlotMapFunction): ReplacementSource => {
+    const text = `(module ${constantly(index, `(export "#${index}")`)})`;
+    return { function: `#${index}`, source: { kind: 'wat', text, file: 'constant.wat' } };
+  };
+  const property = fc.asyncProperty(fc.oneof(small, large), (given) =>
+    behaves(given, replacement, (program, { index }) => program.without(index)),
+  );
+  await fc.assert(property, { numRuns: 80 });
 });

@@ -15,16 +15,34 @@ const signatures: readonly { readonly params: readonly Type[]; readonly result: 
   { params: ['i64'], result: 'i32' },
 ];
 
-/** What a program is made of: one expression for each function. `%k` stands for a function of signature k. */
+/**
+ * What a program is made of: one expression for each function. `%k[n]` stands for a function of signature k; `(&k[n] ... @k[n])` is a call of
+ * one, through the table if it is there.
+ */
 export interface RandomProgram {
   readonly text: string;
   readonly functions: number;
+  /** The text of the same program, in which function `i` is `constantly(i)` instead. */
+  readonly without: (i: number) => string;
 }
 
-/** Programs of `groups` times five functions. */
-export function randomProgram(groups: number): fc.Arbitrary<RandomProgram> {
+/** Programs of `groups` times five functions; and `more`, in WAT. */
+export function randomProgram(groups: number, more = ''): fc.Arbitrary<RandomProgram> {
   const group = fc.tuple(...signatures.map((s) => expression(s.result)));
-  return fc.array(group, { minLength: groups, maxLength: groups }).map((bodies) => toText(bodies.flat()));
+  return fc.array(group, { minLength: groups, maxLength: groups }).map((group) => {
+    const bodies = group.flat();
+    return {
+      text: toText(bodies, more),
+      functions: bodies.length,
+      without: (i) => toText(bodies, more, i),
+    };
+  });
+}
+
+/** Function `i` of every program as one that does nothing, under a name; in WAT. */
+export function constantly(i: number, name: string): string {
+  const { params, result } = signatureOf(i);
+  return `(func ${name} (param ${params.join(' ')}) (result ${result}) (${result}.const 77))`;
 }
 
 const fuel = 400;
@@ -32,25 +50,40 @@ const fuel = 400;
 /** The others are inner functions, which not every policy gives a slot. */
 const exportEvery = 3;
 
-function toText(bodies: readonly string[]): RandomProgram {
+/** What the table leads to. */
+const tableEvery = 4;
+
+function toText(bodies: readonly string[], more: string, without?: number): string {
   const functions = bodies.map((body, i) => {
+    const name = `$f${i} ${i % exportEvery === 0 ? `(export "f${i}")` : ''}`;
+    if (i === without) return constantly(i, name);
     const { params, result } = signatureOf(i);
     const declared = params.map((p, k) => `(param $${p}${k} ${p})`).join(' ');
     // One more local of each type, so that every body has something to read.
-    return `(func $f${i} ${i % exportEvery === 0 ? `(export "f${i}")` : ''} ${declared} (result ${result}) (local $i32 i32) (local $i64 i64)
+    return `(func ${name} ${declared} (result ${result}) (local $i32 i32) (local $i64 i64)
       ${i % 5 === 4 && body.length < 60 ? '' : burn(result)} ${localised(body, params)})`;
   });
-  const table = bodies.map((_, i) => (i % 4 === 0 ? `$f${i}` : '')).join(' ');
-  return {
-    functions: bodies.length,
-    text: `(module
-      (memory (export "memory") 1)
-      (global $fuel (export "fuel") (mut i32) (i32.const ${fuel}))
-      (global $g (export "g") (mut i64) (i64.const 0))
-      (table $t ${bodies.length} funcref) (elem (table $t) (i32.const 0) func ${table})
-      ${functions.map((f) => f.replace(/%(\d)\[(\d+)\]/g, (_, k, n) => `$f${callee(Number(k), Number(n), bodies.length)}`)).join('\n')}
-      )`,
-  };
+  const table = bodies.map((_, i) => (i % tableEvery === 0 ? `$f${i}` : '')).join(' ');
+  const types = signatures.map(
+    ({ params, result }, k) => `(type $s${k} (func (param ${params.join(' ')}) (result ${result})))`,
+  );
+  return `(module ${types.join(' ')}
+    (memory (export "memory") 1)
+    (global $fuel (export "fuel") (mut i32) (i32.const ${fuel}))
+    (global $g (export "g") (mut i64) (i64.const 0))
+    (table $t ${bodies.length} funcref) (elem (table $t) (i32.const 0) func ${table})
+    ${functions.map((f) => named(f, bodies.length)).join('\n')}
+    ${more})`;
+}
+
+function named(text: string, count: number): string {
+  return text.replace(/([%&@])(\d)\[(\d+)\]/g, (_, sign: string, k: string, n: string) => {
+    const f = callee(Number(k), Number(n), count);
+    const inTable = f % tableEvery === 0;
+    if (sign === '&') return inTable ? `call_indirect (type $s${k})` : `call $f${f}`;
+    if (sign === '@') return inTable ? `(i32.const ${f / tableEvery})` : '';
+    return `$f${f}`;
+  });
 }
 
 const signatureOf = (i: number): (typeof signatures)[number] =>
@@ -86,6 +119,9 @@ function expression(type: Type): fc.Arbitrary<string> {
               fc
                 .tuple(fc.nat(99), ...params.map((p) => tie(p)))
                 .map(([n, ...operands]) => `(call %${k}[${n}] ${operands.join(' ')})`),
+              fc
+                .tuple(fc.nat(99), ...params.map((p) => tie(p)))
+                .map(([n, ...operands]) => `(&${k}[${n}] ${operands.join(' ')} @${k}[${n}])`),
             ]
           : [],
       );

@@ -1,8 +1,8 @@
-// Which functions of the new build a patch has to bring. The changed ones; and where one of them has no slot in the program, the
+// Which functions of the new build a patch has to bring. The changed ones; and where one of them has no guard in the program, the
 // functions that call it too, up to functions that have one: as kGraft expands its set for what the compiler inlined.
 
 import { WgraftError } from '../../errors.ts';
-import type { SlotMapFunction } from '../../patch/index.ts';
+import { hasGuard, type SlotMapFunction } from '../../patch/index.ts';
 import { type FuncIndex, funcType, showFuncType } from '../../wasm/index.ts';
 import type { Build, BuildFunction } from '../compare/build.ts';
 import type { Comparison } from '../compare/compare.ts';
@@ -14,7 +14,7 @@ export interface Selection {
   readonly replaced: ReadonlyMap<FuncIndex, FuncIndex>;
   /** Functions of the new build that must not be bound to the program's of the same name: they have no slot, or another type. */
   readonly own: ReadonlySet<FuncIndex>;
-  /** Replaced or own although their source did not change, because of a callee without a slot. */
+  /** Replaced or own although their source did not change, because of a callee without a guard. */
   readonly expanded: ReadonlyMap<FuncIndex, FuncIndex>;
 }
 
@@ -35,12 +35,9 @@ export function select(comparison: Comparison, target: Target): Selection {
     const entry = old === undefined ? undefined : entryOf.get(old);
     if (entry === undefined) return; // new in this build: whoever needs it brings it
     if (because !== undefined) expanded.set(f, because);
-    if (entry.slot === undefined) {
-      own.add(f);
-      queue.push(f);
-    } else {
-      replaced.set(f, entry.index);
-    }
+    if (entry.slot === undefined) own.add(f);
+    else replaced.set(f, entry.index);
+    if (!hasGuard(entry)) queue.push(f);
   };
   refuseStartUp(comparison);
   refuseMovedExports(comparison);
@@ -54,7 +51,8 @@ export function select(comparison: Comparison, target: Target): Selection {
   }
   // Taking a caller may put it in the queue.
   for (const f of queue) {
-    if (entries.has(comparison.correlation.functions.get(f) ?? -1)) unreachable(comparison.new, f);
+    if (!replaced.has(f) && entries.has(comparison.correlation.functions.get(f) ?? -1))
+      unreachable(comparison.new, f);
     for (const caller of callers.get(f) ?? []) take(caller, f);
   }
   return { replaced, own, expanded };

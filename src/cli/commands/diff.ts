@@ -91,7 +91,7 @@ function show(output: Output, d: BuildDiff): string {
     lines.push(output.style('failed', `    - ${first.old}`), output.style('done', `    + ${first.new}`));
   }
   if (d.along.length > 0) heading(`${plural(d.along.length, 'function')} brought along`);
-  for (const { name, because } of d.along) lines.push(`  ${name}   calls ${because}, which has no slot`);
+  for (const { name, because } of d.along) lines.push(`  ${name}   calls ${because}, which has no guard`);
   const list = (what: string, names: readonly string[]): void => {
     if (names.length > 0) heading(`${plural(names.length, 'function')} ${what}`);
     for (const name of names) lines.push(`  ${name}`);

@@ -53,7 +53,7 @@ export function addPrepare(program: Command, output: Output): void {
       'wgraft prepare app.wasm -o app.slots.wasm --source-map app.wasm.map',
     ],
     notes: [
-      'Policies: all functions; auto, all but small leaf functions and, in a large program, small functions that only it calls; entry, only those that are exported or whose address is taken. Default: the functions that an fentry hook marks, auto where there is no hook.',
+      'Policies: all functions; auto, all but small leaf functions and, in a large program, small functions that only it calls; entry, only those that are exported or whose address is taken. With auto and entry, small functions that only the own table of a large program leads to have their slot in that table. Default: the functions that an fentry hook marks, auto where there is no hook.',
       'With -o - the report goes to stderr.',
     ],
     exits: {
@@ -140,6 +140,8 @@ async function showReport(output: Output, file: string, report: PrepareReport): 
     `${file}   ${plural(report.functions, 'function')}, ${plural(report.slots, 'slot')} (${how.join(', ')})`,
     `${await size(before)} -> ${await size(after)} (${growth < 0 ? '' : '+'}${growth.toFixed(1)}%) in ${showTime(report.elapsedMs)}, build id ${report.buildId.slice(0, 12)}`,
   ];
+  if (report.tableSlots > 0)
+    lines.push(output.style('detail', `in the program's own table: ${plural(report.tableSlots, 'slot')}`));
   if (left.length > 0) lines.push(output.style('detail', `without a slot: ${left.join(', ')}`));
   if (report.moved.length > 0) {
     lines.push(output.style('detail', `moved along with the code: ${report.moved.join(', ')}`));

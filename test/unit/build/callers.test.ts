@@ -71,8 +71,8 @@ test('the report names what comes along, and why', async () => {
   expect(manifest.replaces.map(({ name }) => name)).toEqual(['listed', 'sum', 'price']);
   expect(report.added.toSorted()).toEqual(['net', 'tax']);
   expect(report.notes).toEqual([
-    '"net", "listed", "sum" come along because they call "tax", which has no slot',
-    '"price" comes along because it calls "net", which has no slot',
+    '"net", "listed", "sum" come along because they call "tax", which has no guard',
+    '"price" comes along because it calls "net", which has no guard',
   ]);
 });
 

@@ -33,7 +33,7 @@ describe('which functions come along', () => {
       'auto',
       ['inner', 'other'],
       ['leaf'],
-      ['"inner", "other" come along because they call "leaf", which has no slot'],
+      ['"inner", "other" come along because they call "leaf", which has no guard'],
     ],
     // Only exports have slots: the linker's wrappers around them.
     [
@@ -41,10 +41,10 @@ describe('which functions come along', () => {
       ['other.command_export', 'outer.command_export'],
       ['inner', 'leaf', 'other', 'outer'],
       [
-        '"inner", "other" come along because they call "leaf", which has no slot',
-        '"outer" comes along because it calls "inner", which has no slot',
-        '"other.command_export" comes along because it calls "other", which has no slot',
-        '"outer.command_export" comes along because it calls "outer", which has no slot',
+        '"inner", "other" come along because they call "leaf", which has no guard',
+        '"outer" comes along because it calls "inner", which has no guard',
+        '"other.command_export" comes along because it calls "other", which has no guard',
+        '"outer.command_export" comes along because it calls "outer", which has no guard',
       ],
     ],
   ] as const)('slots: %s', async (slots, replaced, added, notes) => {

@@ -10,6 +10,7 @@ const fn = (index: number, more: Partial<SlotMapFunction> = {}): SlotMapFunction
   name: `f${index}`,
   type: '(i32) -> i32',
   slot: undefined,
+  tableEntries: [],
   reason: 'leaf',
   hash: new Uint8Array(32).fill(index),
   ...more,
@@ -26,7 +27,12 @@ const map: SlotMap = {
   originalBuildId: 'cd',
   hash: 'plain',
   tryBlocks: false,
-  functions: [fn(2, slotted(0)), fn(3), fn(4, { ...slotted(1), name: undefined, type: '() -> ()' })],
+  functions: [
+    fn(2, slotted(0)),
+    fn(3),
+    fn(4, { ...slotted(2), tableEntries: [1, 300] }),
+    fn(5, { ...slotted(1), name: undefined, type: '() -> ()' }),
+  ],
 };
 
 /** The code with which a payload is refused. */
@@ -49,13 +55,13 @@ test('what is written is read back', () => {
 describe('refused', () => {
   test('another version, with both versions and what to do', () => {
     const later = writeSlotMap(map);
-    later[0] = 2;
+    later[0] = 3;
     expect(() => readSlotMap(later)).toThrow(
       expect.objectContaining({
         code: 'WGRAFT_ERR_SLOT_MAP_VERSION',
-        message: 'the slot map has version 2, this wgraft reads version 1',
+        message: 'the slot map has version 3, this wgraft reads version 2',
         hint: 'prepare the module again with this version of wgraft',
-        details: { found: 2, known: 1 },
+        details: { found: 3, known: 2 },
       }),
     );
   });
@@ -70,6 +76,11 @@ describe('refused', () => {
   test.each<[string, Partial<SlotMap>]>([
     ['a function is left out', { functions: [fn(2), fn(4)] }],
     ['a slot is left out', { functions: [fn(2, slotted(0)), fn(3, slotted(2))] }],
+    [
+      'a slot in the table before a guard',
+      { functions: [fn(2, { ...slotted(0), tableEntries: [0] }), fn(3, slotted(1))] },
+    ],
+    ['table entries without a slot', { functions: [fn(2, { tableEntries: [0] })] }],
     ['one slot twice', { functions: [fn(2, slotted(0)), fn(3, slotted(0))] }],
     ['an unknown engine', { engine: 'other' as SlotMap['engine'] }],
     ['an unknown policy', { policy: 'other' as SlotMap['policy'] }],
