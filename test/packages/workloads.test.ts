@@ -7,12 +7,14 @@ import { instantiate } from '../../src/host/index.ts';
 import {
   type Engine,
   findSlotMap,
+  hasGuard,
   reservedPrefix,
   type SlotMapFunction,
   type SlotPolicy,
 } from '../../src/patch/index.ts';
 import { prepare } from '../../src/prepare/index.ts';
 import { Patcher } from '../../src/runtime/index.ts';
+import { wrapTyped } from '../support/typed-wrapper.ts';
 import {
   type Loader,
   type Observation,
@@ -95,28 +97,42 @@ describe.each(workloads)('$name', (workload) => {
         code: 'WGRAFT_ERR_ENGINE_UNSUITABLE',
       });
     });
-    return; // and its types cannot be written in the WAT that wabt reads
   }
-  test('functions without a slot, wrapped by hand with their callers copied: same results', {
-    timeout,
-  }, async () => {
-    const patcher = new Patcher();
-    const substitutes = await prepareOnce({ engine: 'splice', slots: 'entry' });
-    const loader = throughWgraft(substitute(plain.modules, substitutes), patcher);
-    const running = await workload.start(loader);
-    for (const target of substitutes) {
-      const replacements = someOf(slotless(target), 6).map(wrapped);
-      if (replacements.length === 0) continue;
-      const { bytes } = await buildPatch({ target, name: 'wrappers', replacements });
-      expect(await patcher.apply(bytes)).toMatchObject({ complete: true });
-    }
-    await running.work(0.05);
-    expect(await run(workload.start, loader)).toBe(plain.digest);
-  });
+  test.each(['auto', 'entry'] as const)(
+    'functions without a guard wrapped, slots %s: same results',
+    {
+      timeout,
+    },
+    async (slots) => {
+      const patcher = new Patcher();
+      const substitutes = await prepareOnce({ engine: 'splice', slots });
+      const loader = throughWgraft(substitute(plain.modules, substitutes), patcher);
+      const running = await workload.start(loader);
+      for (const target of substitutes) {
+        const chosen = unguarded(target);
+        if (chosen.length === 0) continue;
+        const patch = workload.traits.includes('gc')
+          ? await wrapTyped(target, chosen)
+          : await buildPatch({ target, name: 'wrappers', replacements: chosen.map(wrapped) });
+        expect(await patcher.apply(patch.bytes)).toMatchObject({ complete: true });
+      }
+      await running.work(0.05);
+      expect(await run(workload.start, loader)).toBe(plain.digest);
+    },
+  );
 });
 
-function slotless(target: Bytes): SlotMapFunction[] {
-  return findSlotMap(target)?.functions.filter((f) => f.slot === undefined) ?? [];
+/** Some that have no slot, and some that have it in the table. */
+function unguarded(target: Bytes): SlotMapFunction[] {
+  const all = findSlotMap(target)?.functions.filter((f) => !hasGuard(f)) ?? [];
+  const inTable = all.filter((f) => f.slot !== undefined);
+  return [
+    ...someOf(
+      all.filter((f) => f.slot === undefined),
+      6,
+    ),
+    ...someOf(inTable, 100),
+  ];
 }
 
 /** At most `count`, from all over the list. */
