@@ -21,6 +21,7 @@ import { emit, number } from './emit.ts';
 import type { NamedImport } from './items.ts';
 import { Linker, type LinkResult } from './link.ts';
 import { type Extent, layOut } from './link-units.ts';
+import { bringOriginals } from './originals.ts';
 import type { ProgramData } from './program-data.ts';
 import { isRedirected, type RedirectedFunction, type ReplacedFunction } from './replaced.ts';
 import { type BuildReport, makeReport, noteDuplicates } from './report.ts';
@@ -58,9 +59,11 @@ export function checkName(name: string): void {
 
 /** @throws what `buildPatch` throws of layout, imports and memory */
 export async function assemble(parts: Parts): Promise<BuiltPatch> {
-  const { target, replaced, units, data, allowImports, began } = parts;
+  const { target, replaced, data, allowImports, began } = parts;
   const types = new TypeTable();
   const replacedIndices = new Set(replaced.map((r) => r.index));
+  const originals = bringOriginals(target, parts.units, replacedIndices);
+  const units = originals === undefined ? parts.units : [...parts.units, originals];
   const layout = layOut({ target, types, data, allowImports, replaced: replacedIndices }, units);
   const linked = new Linker(target, types, layout.linkUnits).link();
   const imports = number(linked.assembly);
@@ -74,11 +77,12 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
 
   const redirected = replaced.filter(isRedirected);
   const exports = new Map(linked.replacements.map((r) => [r.index, r.export]));
+  const copies = new Map(linked.originals.map((r) => [r.index, r.export]));
   const manifest: Manifest = {
     format: 1,
     name: parts.name,
     target: { buildId: target.buildId },
-    replaces: redirected.map((f) => replacement(f, exports.get(f.index) ?? '')),
+    replaces: redirected.map((f) => replacement(f, exports.get(f.index) ?? '', copies.get(f.index))),
     imports: imports.map(({ module: from, name, source }: NamedImport) => ({
       module: from,
       name,
@@ -96,11 +100,22 @@ export async function assemble(parts: Parts): Promise<BuiltPatch> {
   return { bytes: patch.module, manifest: patch.manifest, report };
 }
 
-function replacement(f: RedirectedFunction, exported: string): Replacement {
-  const { index, slot, entry, unchanged } = f;
-  const { name, type } = entry;
-  const along = unchanged === undefined ? {} : { unchanged };
-  return { index, name, slot, type, hash: hex(entry.hash), export: exported, ...along };
+function replacement(
+  { index, slot, entry, unchanged }: RedirectedFunction,
+  exported: string,
+  original: string | undefined,
+): Replacement {
+  const { name, type, hash } = entry;
+  return {
+    index,
+    name,
+    slot,
+    type,
+    hash: hex(hash),
+    export: exported,
+    ...(original === undefined ? {} : { original }),
+    ...(unchanged === undefined ? {} : { unchanged }),
+  };
 }
 
 /** Of what a patch calls, or takes the address of, the body: run-pre matching covers it, too. */

@@ -1,19 +1,14 @@
-// What an import of replacement code becomes in the patch: an import that the manifest explains, a thunk, or a global
+// What an import of replacement code becomes in the patch: an import that the manifest explains, a copied function, or a global
 // of the patch's own whose value is known or computed from one.
 
 import type { ImportSource } from '../patch/index.ts';
-import type { FuncIndex, GlobalIndex, Import, SlotIndex } from '../wasm/index.ts';
+import type { FuncIndex, GlobalIndex, Import } from '../wasm/index.ts';
 
 export type Binding =
   /** An import of the patch; `label` is the name it gets there. */
   | { readonly kind: 'import'; readonly source: ImportSource; readonly label: string }
-  /** A call of the original body: sets the bypass global, then calls the program's function; a copy where it has no guard, and so no `slot` here. */
-  | {
-      readonly kind: 'original';
-      readonly index: FuncIndex;
-      readonly slot: SlotIndex | undefined;
-      readonly label: string;
-    }
+  /** The program's own body of a replaced function: a copy. */
+  | { readonly kind: 'original'; readonly index: FuncIndex }
   /** A global with a constant that is copied from the program's immutable one. */
   | { readonly kind: 'program-constant'; readonly index: GlobalIndex }
   /** A global with the address of program data. */

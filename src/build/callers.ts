@@ -3,36 +3,15 @@
 // replaced functions is bound to their replacements. kGraft expands its set so for what the compiler inlined.
 
 import { WgraftError } from '../errors.ts';
-import { skipGuard } from '../prepare/index.ts';
-import {
-  bodyReader,
-  copyInstructions,
-  copyLocals,
-  type FuncIndex,
-  type Import,
-  type IndexSpace,
-  op,
-  Reader,
-  TypeTable,
-  Writer,
-  walk,
-} from '../wasm/index.ts';
+import { bodyReader, type FuncIndex, op, walk } from '../wasm/index.ts';
 import type { CompiledUnit } from './compile.ts';
-import { emitUnit } from './emit-unit.ts';
-import { describeItem } from './program-item.ts';
+import { copyFunctions } from './copied-functions.ts';
 import { copiedFile, isInner, type ReplacedFunction } from './replaced.ts';
 import { hasSlot, isGuarded, showTargetFunction, type Target } from './target.ts';
-import { readUnit } from './unit.ts';
-import { UnitImports } from './unit-imports.ts';
 
 export interface Callers extends CompiledUnit {
   /** Why each of them comes along: the function that it calls. */
   readonly because: ReadonlyMap<FuncIndex, FuncIndex>;
-}
-
-/** Its export that is the original body of a replaced function without a guard. */
-export function originalName(index: FuncIndex): string {
-  return `original #${index}`;
 }
 
 /**
@@ -47,9 +26,13 @@ export function bringCallers(
   const because = findCallers(target, unguarded, written);
   if (![...because.keys(), ...written].some((f) => hasSlot(target, f)))
     refuseUncalled(target, [...unguarded][0] ?? 0);
-  const bytes = new Copy(target, unguarded, [...because.keys()]).run();
-  const replaced = [...because.keys()].map((index) => replacedFunction(target, index));
-  return { unit: readUnit(copiedFile, 'build', bytes), replaced, because };
+  const callers = [...because.keys()];
+  const unit = copyFunctions(target, callers, {
+    exported: exportName,
+    named: (f) => target.names.get(f),
+    together: true,
+  });
+  return { unit, replaced: callers.map((index) => replacedFunction(target, index)), because };
 }
 
 function findCallers(
@@ -116,83 +99,4 @@ function replacedFunction(target: Target, index: FuncIndex): ReplacedFunction {
 
 function exportName(index: FuncIndex): string {
   return `#${index}`;
-}
-
-/** Functions of the program as a module of their own, which imports all else from the program. */
-class Copy {
-  readonly #target: Target;
-  readonly #unguarded: ReadonlySet<FuncIndex>;
-  /** Their order among the module's own functions. */
-  readonly #copied: ReadonlyMap<FuncIndex, number>;
-  readonly #types = new TypeTable();
-  readonly #imports = new UnitImports();
-
-  /** `copied` become functions of the module, and of `unguarded` the originals do. */
-  constructor(target: Target, unguarded: ReadonlySet<FuncIndex>, copied: readonly FuncIndex[]) {
-    this.#target = target;
-    this.#unguarded = unguarded;
-    this.#copied = new Map(copied.map((f, i) => [f, i]));
-  }
-
-  run(): Uint8Array<ArrayBuffer> {
-    const all = [...this.#copied.keys(), ...this.#unguarded];
-    // Copying into nothing shows what is imported; indices count only when all of it is known.
-    for (const f of all) this.#body(f);
-    const { module } = this.#target;
-    const functions = all.map((f) => ({
-      type: this.#types.add(module, module.functions[f] ?? 0),
-      name: this.#target.names.get(f),
-      body: this.#body(f),
-    }));
-    const imported = this.#imports.count('func');
-    const nameOf = (f: FuncIndex): string => (this.#unguarded.has(f) ? originalName(f) : exportName(f));
-    return emitUnit({
-      types: this.#types,
-      imports: this.#imports.all,
-      functions,
-      globals: [],
-      exports: all.map((f, i) => ({ name: nameOf(f), index: imported + i })),
-      entries: [],
-      tableBase: 0,
-      data: [],
-      memoryBase: 0,
-      needs: { memorySize: 0, memoryAlignment: 0, tableSize: 0, tableAlignment: 0 },
-    });
-  }
-
-  #body(f: FuncIndex): Uint8Array {
-    const { module } = this.#target;
-    const body = module.bodies[f - module.imported.func] ?? { start: 0, end: 0 };
-    const out = new Writer(256);
-    const r = new Reader(module.bytes, body.start, body.end);
-    const map = (space: IndexSpace, index: number, opcode: number): number =>
-      this.#index(space, index, f, opcode);
-    copyLocals(r, out, map);
-    if (isGuarded(this.#target, f)) skipGuard(r);
-    copyInstructions(r, out, map);
-    return out.toBytes();
-  }
-
-  #index(space: IndexSpace, index: number, within: FuncIndex, opcode: number): number {
-    if (space === 'type') return this.#types.add(this.#target.module, index);
-    if (space === 'func') return this.#function(index, within, opcode);
-    if (space === 'element' || space === 'data')
-      throw new WgraftError('WGRAFT_ERR_SOURCE_UNSUPPORTED', {
-        file: copiedFile,
-        what: `"${showTargetFunction(this.#target, within)}", which has to come along, uses ${space} segment ${index} of the program`,
-      });
-    return this.#import(space, index);
-  }
-
-  /** What has a guard is called through it; a function that calls itself does so directly. */
-  #function(index: FuncIndex, within: FuncIndex, opcode: number): number {
-    const own = this.#copied.get(index);
-    const itself = index === within && opcode !== op.refFunc;
-    if (own === undefined || (isGuarded(this.#target, index) && !itself)) return this.#import('func', index);
-    return this.#imports.count('func') + own;
-  }
-
-  #import(kind: Import['kind'], index: number): number {
-    return this.#imports.add({ kind, ...describeItem(this.#target, kind, index, this.#types) });
-  }
 }

@@ -37,6 +37,11 @@ export interface UnitParts {
   /** Segments, by their distance from the memory base. */
   readonly data: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
   readonly memoryBase: GlobalIndex;
+  /** Segments that code uses, by their places; only where there are no others. */
+  readonly passive?: {
+    readonly data: readonly Uint8Array[];
+    readonly elements: readonly ((out: Writer) => void)[];
+  };
   readonly needs: MemoryInfo;
 }
 
@@ -52,7 +57,7 @@ export function emitUnit(unit: UnitParts): Uint8Array<ArrayBuffer> {
     write(payload);
     out.section(id, payload.view());
   };
-  const { types, imports, functions, globals, entries, data } = unit;
+  const { types, imports, functions, globals, entries, data, passive = { data: [], elements: [] } } = unit;
   section(sectionIds.type, types.size, (w) => w.raw(types.payload()));
   section(sectionIds.import, imports.length, (w) =>
     w.vector(imports, (i) => i.describe(w.name(i.module).name(i.name).u8(kindBytes[i.kind]))),
@@ -69,12 +74,19 @@ export function emitUnit(unit: UnitParts): Uint8Array<ArrayBuffer> {
     writeDistance(w, unit.tableBase, 0);
     w.vector(entries, (f) => w.u32(f));
   });
+  section(sectionIds.element, passive.elements.length, (w) =>
+    w.vector(passive.elements, (write) => write(w)),
+  );
+  section(sectionIds.dataCount, passive.data.length, (w) => w.u32(passive.data.length));
   section(sectionIds.code, functions.length, (w) => w.vector(functions, (f) => w.block(f.body)));
   section(sectionIds.data, data.length, (w) =>
     w.vector(data, ({ offset, bytes }) => {
       writeDistance(w.u32(0), unit.memoryBase, offset);
       w.block(bytes);
     }),
+  );
+  section(sectionIds.data, passive.data.length, (w) =>
+    w.vector(passive.data, (bytes) => w.u32(1).block(bytes)),
   );
   return out.custom('name', nameSection(unit)).toBytes();
 }

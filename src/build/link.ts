@@ -4,27 +4,26 @@
 // patch replaces goes through the program's slot, as the program's own calls do, so that a later patch, or a revert, counts for it
 // too; only a function that calls itself does so directly. And the address of a replaced function is the program's.
 
+import { WgraftError } from '../errors.ts';
 import { callbackExports, type ImportSource, patchDataExport, patchTableExport } from '../patch/index.ts';
 import {
   copyBody,
   copyValType,
   type ExternKind,
   type FuncIndex,
-  funcType,
   type Import,
   type IndexSpace,
   op,
   Reader,
-  type SlotIndex,
   type TypeTable,
   Writer,
 } from '../wasm/index.ts';
 import type { Binding } from './binding.ts';
 import type { CallbackName } from './callbacks.ts';
-import { originalName } from './callers.ts';
 import { writeDataFunction } from './data-function.ts';
 import { declarations } from './declarations.ts';
 import type { Assembly, DefinedItem, ExportItem, FunctionItem, ImportItem, Item } from './items.ts';
+import { originalName, originalPrefix } from './originals.ts';
 import type { Placement, Space } from './placement.ts';
 import { describeMemory } from './program-item.ts';
 import { hasSlot, isGuarded, showTargetFunction, type Target } from './target.ts';
@@ -56,6 +55,8 @@ export interface LinkResult {
     readonly item: FunctionItem;
     readonly unit: Unit;
   }[];
+  /** Copies of the program's own bodies. */
+  readonly originals: readonly { readonly export: string; readonly index: FuncIndex }[];
   readonly callbacks: readonly {
     readonly name: CallbackName;
     readonly export: string;
@@ -89,6 +90,8 @@ export class Linker {
 
   /** Replaced functions without a guard: the patch calls its own. */
   readonly #inside = new Map<FuncIndex, () => FunctionItem>();
+  /** Copies of the program's own bodies that are called, by the functions that they are of. */
+  readonly #originals = new Map<FuncIndex, FunctionItem>();
 
   constructor(target: Target, types: TypeTable, units: readonly LinkUnit[]) {
     this.#target = target;
@@ -124,8 +127,11 @@ export class Linker {
     const scratch = new Writer(4096);
     // Writing an item may add more of them.
     for (const item of this.#queue) item.write(scratch.reset());
+    const originals = [...this.#originals]
+      .filter(([index]) => hasSlot(this.#target, index))
+      .map(([index, item]) => ({ export: `original_${index}`, index, item }));
     const exports: ExportItem[] = [
-      ...[...replacements, ...callbacks].map((r) => ({ name: r.export, item: r.item })),
+      ...[...replacements, ...originals, ...callbacks].map((r) => ({ name: r.export, item: r.item })),
       ...this.#entries.map((item, i) => ({ name: patchTableExport(i), item })),
       ...(data === undefined ? [] : [{ name: patchDataExport, item: data }]),
     ];
@@ -142,7 +148,7 @@ export class Linker {
       exports,
       referenced: [...this.#referenced],
     };
-    return { assembly, tableSize: this.#entries.length, replacements, callbacks };
+    return { assembly, tableSize: this.#entries.length, replacements, originals, callbacks };
   }
 
   /** What index `index` of a unit's index space is in the patch. `within` is the unit's function whose code asks. */
@@ -193,9 +199,10 @@ export class Linker {
     const body =
       m.bodies[index - m.imported.func] ?? new Reader(m.bytes).fail(`function ${index} has no body`, 0);
     const map = this.#map(u, index);
+    const name = u.unit.names.get(index);
     return this.#addFunction(key, {
-      name: u.unit.names.get(index),
-      generated: u.unit.names.get(index)?.startsWith('__wasm_') ?? false,
+      name,
+      generated: ['__wasm_', originalPrefix].some((prefix) => name?.startsWith(prefix)),
       type: () => this.#types.add(m, m.functions[index] ?? 0),
       write: (out) => copyBody(new Reader(m.bytes, body.start, body.end), out, map),
     });
@@ -217,9 +224,7 @@ export class Linker {
           this.#describe(u, i, binding.source, out),
         );
       case 'original':
-        return binding.slot === undefined
-          ? this.#originalCopy(binding.index)
-          : this.#originalThunk({ ...binding, slot: binding.slot });
+        return this.#originalCopy(binding.index);
       case 'memory-base':
       case 'table-base':
         return this.#base(u, binding.kind);
@@ -241,11 +246,7 @@ export class Linker {
 
   #programFunction(index: FuncIndex): Item {
     const inside = this.#inside.get(index);
-    return inside === undefined ? this.#programBody(index) : inside();
-  }
-
-  /** The program's function as it is: behind its guard, where it has one. */
-  #programBody(index: FuncIndex): Item {
+    if (inside !== undefined) return inside();
     const m = this.#target.module;
     const label = showTargetFunction(this.#target, index);
     return this.#import('func', { from: 'func', index }, label, (out) =>
@@ -284,35 +285,18 @@ export class Linker {
     }
   }
 
-  /** Of a function without a guard, the unit of its callers has the original, if there is such a unit. */
+  /** The program's own body: originals.ts has brought a copy of it. */
   #originalCopy(index: FuncIndex): Item {
     for (const u of this.#units) {
       const own = findExport(u.unit, 'func', originalName(index));
-      if (own !== undefined) return this.#ownFunction(u, own);
+      if (own === undefined) continue;
+      const item = this.#ownFunction(u, own);
+      this.#originals.set(index, item);
+      return item;
     }
-    return this.#programBody(index);
-  }
-
-  #originalThunk(binding: Binding & { kind: 'original'; slot: SlotIndex }): Item {
-    const key = `original ${binding.index}`;
-    const known = this.#functions.get(key);
-    if (known !== undefined) return known;
-    const m = this.#target.module;
-    const bypass = this.#import('global', { from: 'bypass' }, 'bypass', (out) => out.u8(0x7f).u8(1));
-    const f = this.#programFunction(binding.index);
-    const parameters = funcType(m, binding.index).params.length;
-    const write = (out: Writer): void => {
-      out.u32(0);
-      for (let k = 0; k < parameters; k += 1) out.u8(op.localGet).u32(k);
-      out
-        .u8(op.i32Const)
-        .s32(binding.slot + 1)
-        .u8(op.globalSet)
-        .u32(bypass.index);
-      out.u8(op.returnCall).u32(f.index).u8(op.end);
-    };
-    const type = (): number => this.#types.add(m, m.functions[binding.index] ?? 0);
-    return this.#addFunction(key, { name: `original ${binding.label}`, generated: true, type, write });
+    throw new WgraftError('WGRAFT_ERR_INTERNAL', {
+      what: `the original of function ${index} was not brought`,
+    });
   }
 
   /** The start of the unit's part of the patch's memory or table entries. */

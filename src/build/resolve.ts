@@ -17,7 +17,7 @@ import { findFunction, nearNames } from './function-reference.ts';
 import { checkImportType } from './import-types.ts';
 import type { ProgramData } from './program-data.ts';
 import { runtimeFunction, runtimeFunctionNames } from './runtime-functions.ts';
-import { hasSlot, isGuarded, showTargetFunction, type Target } from './target.ts';
+import { hasSlot, showTargetFunction, type Target } from './target.ts';
 import { findExport, type Unit } from './unit.ts';
 
 export interface Resolution {
@@ -132,13 +132,10 @@ function original(r: Resolution, unit: Unit, i: Import): Binding {
   if (i.kind !== 'func') return unresolved(unit, i, 'only a function has an original');
   const index = findFunction(r.target, i.name);
   checkImportType({ ...r, unit }, i, index);
+  if (r.replaced.has(index)) return { kind: 'original', index };
   const label = showTargetFunction(r.target, index);
-  const slot = isGuarded(r.target, index) ? r.target.functions.get(index)?.slot : undefined;
-  if (!r.replaced.has(index)) {
-    const remedy = `import "target" ${JSON.stringify(i.name)} instead`;
-    return unresolved(unit, i, `this patch does not replace "${label}"`, remedy);
-  }
-  return { kind: 'original', index, slot, label };
+  const remedy = `import "target" ${JSON.stringify(i.name)} instead`;
+  return unresolved(unit, i, `this patch does not replace "${label}"`, remedy);
 }
 
 function base(unit: Unit, i: Import, name: string): Binding {

@@ -12,7 +12,6 @@ export const preparedExports = {
   slots: '__wgraft_slots',
   set: '__wgraft_set',
   fill: '__wgraft_fill',
-  bypass: '__wgraft_bypass',
 } as const;
 
 /** Import of a module that was prepared with attention: a shared memory of one page, whose first word calls the host. */

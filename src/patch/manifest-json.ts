@@ -102,7 +102,7 @@ function readTarget(value: unknown): Manifest['target'] {
 }
 
 function readReplacement(value: unknown, at: string): Replacement {
-  const f = fields(value, at, ['index', 'name', 'slot', 'type', 'hash', 'export', 'unchanged']);
+  const f = fields(value, at, ['index', 'name', 'slot', 'type', 'hash', 'export', 'original', 'unchanged']);
   return {
     index: number(f.index, `${at}.index`),
     name: f.name === undefined ? undefined : text(f.name, `${at}.name`),
@@ -110,6 +110,7 @@ function readReplacement(value: unknown, at: string): Replacement {
     type: text(f.type, `${at}.type`),
     hash: hash(f.hash, `${at}.hash`),
     export: text(f.export, `${at}.export`),
+    ...(f.original === undefined ? {} : { original: text(f.original, `${at}.original`) }),
     ...(f.unchanged === undefined ? {} : { unchanged: onlyTrue(f.unchanged, `${at}.unchanged`) }),
   };
 }
@@ -152,7 +153,6 @@ function readSource(
     case 'tag':
       fields(f, at, ['from', 'index']);
       return { from, index: number(f.index, `${at}.index`) };
-    case 'bypass':
     case 'memory-base':
     case 'table-base':
       fields(f, at, ['from']);

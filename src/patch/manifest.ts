@@ -21,6 +21,8 @@ export interface Replacement {
   readonly hash: BodyHash;
   /** The patch module's export that takes its place. */
   readonly export: string;
+  /** The patch module's export that is a copy of the program's own body, where the patch calls that. */
+  readonly original?: string;
   /** Nobody changed it: it comes along because it calls a changed function that has no guard. */
   readonly unchanged?: true;
 }
@@ -31,8 +33,6 @@ export type ImportSource =
   | { readonly from: 'func'; readonly index: FuncIndex; readonly hash?: BodyHash }
   /** The program's memory, table, mutable global or tag. */
   | { readonly from: 'memory' | 'table' | 'global' | 'tag'; readonly index: number }
-  /** The prepared module's bypass global, for calling the original of a replaced function. */
-  | { readonly from: 'bypass' }
   /** An i32 global: where this patch's data starts in the program's memory. */
   | { readonly from: 'memory-base' }
   /** An i32 global: the first of this patch's entries in the program's table 0. */

@@ -130,8 +130,6 @@ function fits(i: Import, source: ImportSource): boolean {
     case 'shadow':
     case 'state':
       return i.kind === 'func';
-    case 'bypass':
-      return i.kind === 'global' && i.global.type === 'i32' && i.global.mutable;
     case 'memory-base':
     case 'table-base':
     case 'address':
@@ -143,10 +141,12 @@ function fits(i: Import, source: ImportSource): boolean {
 function checkExports(m: WasmModule, manifest: Manifest): void {
   const exported = new Map(m.exports.map((e) => [e.name, e]));
   for (const r of manifest.replaces) {
-    const type = exportedType(m, exported.get(r.export), r.export);
-    // Types of another module's index space cannot be compared as text; the runtime's own check comes with linking.
-    if (type !== r.type && !`${type}${r.type}`.includes('$'))
-      refuse(`its replacement of "${r.name ?? r.index}" has type ${type}, the manifest says ${r.type}`);
+    for (const name of [r.export, r.original ?? r.export]) {
+      const type = exportedType(m, exported.get(name), name);
+      // Types of another module's index space cannot be compared as text; the runtime's own check comes with linking.
+      if (type !== r.type && !`${type}${r.type}`.includes('$'))
+        refuse(`its replacement of "${r.name ?? r.index}" has type ${type}, the manifest says ${r.type}`);
+    }
   }
   for (const [callback, name] of Object.entries(manifest.callbacks ?? {})) {
     const wanted = callbackTypes[callback as keyof Callbacks];

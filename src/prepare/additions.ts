@@ -22,13 +22,12 @@ export const chunkSize = 256;
 /** Added functions besides the setter's leaves and the redirects. */
 export const fixedFunctions = 2;
 
-/** Added globals besides the slot words: they come first, because guards name them and a small index is short. */
-export const ownGlobals = 2;
+/** Added globals besides the slot words: it comes first, because guards name it and a small index is short. */
+export const ownGlobals = 1;
 
 /** Where the additions stand in the prepared module's index spaces. */
 export interface Places {
   readonly slotTable: TableIndex;
-  readonly bypass: GlobalIndex;
   /** Where a guard leaves the slot word for the redirect that it goes to. */
   readonly word: GlobalIndex;
   /** The slot word of slot 0; the others follow. */
@@ -61,12 +60,6 @@ export function writeGuard(out: Writer, places: Places, slot: number, redirect: 
   const slotWord = places.firstSlot + slot;
   writeCondition(out, places, slot);
   out.u8(op.if).u8(emptyBlock);
-  out.u8(op.globalGet).u32(places.bypass);
-  out
-    .u8(op.i32Const)
-    .s32(slot + 1)
-    .u8(op.i32Ne);
-  out.u8(op.if).u8(emptyBlock);
   if (places.attention !== undefined) {
     writeVisit(out, places, places.attention);
     out.u8(op.globalGet).u32(slotWord).u8(op.if).u8(emptyBlock);
@@ -75,8 +68,6 @@ export function writeGuard(out: Writer, places: Places, slot: number, redirect: 
   for (let i = 0; i < redirect.params; i += 1) out.u8(op.localGet).u32(i);
   out.u8(op.returnCall).u32(redirect.index);
   if (places.attention !== undefined) out.u8(op.end);
-  out.u8(op.end);
-  out.u8(op.i32Const).s32(0).u8(op.globalSet).u32(places.bypass);
   out.u8(op.end);
 }
 
@@ -90,7 +81,7 @@ export function skipGuard(r: Reader): void {
   }
 }
 
-/** Calls the host where it wants that; it may change the slot word. Not before a bypass, which a commit would clear. */
+/** Calls the host where it wants that; it may change the slot word. */
 function writeVisit(out: Writer, places: Places, attention: NonNullable<Places['attention']>): void {
   writeAttention(out, attention.memory);
   out.u8(op.if).u8(emptyBlock).u8(op.i32Const).s32(attentionEntry);

@@ -70,7 +70,6 @@ function jobFor(spliced: WasmModule, { functions: types }: WasmModule, plan: Pla
     functions: Uint32Array.from(guarded, (f) => f.moved),
     redirects: Uint32Array.from(guarded, (f) => places.redirects.get(types[f.index] ?? 0)?.index ?? 0),
     firstSlot: places.firstSlot,
-    bypass: places.bypass,
     word: places.word,
   };
 }

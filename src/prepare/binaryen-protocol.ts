@@ -11,7 +11,6 @@ export interface GuardJob {
   /** The redirect that each of them goes to. */
   readonly redirects: Uint32Array;
   readonly firstSlot: GlobalIndex;
-  readonly bypass: GlobalIndex;
   readonly word: GlobalIndex;
 }
 

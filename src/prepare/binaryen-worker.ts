@@ -61,7 +61,6 @@ async function work(job: GuardJob): Promise<void> {
 function addGuards(binaryen: Binaryen, m: BinaryenModule, job: GuardJob): void {
   const { i32, none } = binaryen;
   const globalName = (index: number): string => binaryen.getGlobalInfo(m.getGlobalByIndex(index)).name;
-  const bypass = globalName(job.bypass);
   const word = globalName(job.word);
   job.functions.forEach((index, slot) => {
     if (slot % stride === 0)
@@ -71,13 +70,11 @@ function addGuards(binaryen: Binaryen, m: BinaryenModule, job: GuardJob): void {
     const slotWord = globalName(job.firstSlot + slot);
     const operands = binaryen.expandType(params).map((type, i) => m.local.get(i, type));
     const redirect = binaryen.getFunctionInfo(m.getFunctionByIndex(job.redirects[slot] ?? 0)).name;
-    const isRedirected = m.i32.ne(m.global.get(bypass, i32), m.i32.const(slot + 1));
     const taken = [
       m.global.set(word, m.global.get(slotWord, i32)),
       m.return_call(redirect, operands, results),
     ];
-    const answers = [m.if(isRedirected, m.block(null, taken, none)), m.global.set(bypass, m.i32.const(0))];
-    const guard = m.if(m.global.get(slotWord, i32), m.block(null, answers, none));
+    const guard = m.if(m.global.get(slotWord, i32), m.block(null, taken, none));
     binaryen.Function.setBody(f, m.block(null, [guard, binaryen.Function.getBody(f)], results));
   });
 }

@@ -27,7 +27,7 @@ export function checkLimits(m: WasmModule, plan: Plan): void {
     functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves + redirects,
     tables: m.tables.length + 1,
     globals: m.globals.length + plan.guards + ownGlobals,
-    exports: m.exports.length + 4 + reserved,
+    exports: m.exports.length + 3 + reserved,
   };
   for (const what of Object.keys(limits) as (keyof typeof limits)[])
     if (counts[what] > limits[what]) refuse(what, counts[what], limits[what]);

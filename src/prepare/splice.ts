@@ -132,8 +132,7 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
   const firstLeaf = set + fixedFunctions;
   return {
     slotTable: m.tables.length,
-    bypass: m.globals.length,
-    word: m.globals.length + 1,
+    word: m.globals.length,
     firstSlot: m.globals.length + ownGlobals,
     setterType: m.types.length,
     set,
@@ -288,7 +287,6 @@ function exportSection(job: Job): Uint8Array {
   const { m, places } = job;
   const all = m.exports.map((e) => (e.kind === 'func' ? { ...e, index: moved(job, e.index) } : e));
   all.push({ name: preparedExports.slots, kind: 'table', index: places.slotTable });
-  all.push({ name: preparedExports.bypass, kind: 'global', index: places.bypass });
   all.push({ name: preparedExports.set, kind: 'func', index: places.set });
   all.push({ name: preparedExports.fill, kind: 'func', index: places.fill });
   m.memories.forEach(

@@ -15,10 +15,9 @@ type BySlot = LoadedPatch['bySlot'];
 export function refuseHiding(program: Program, { manifest, bySlot }: LoadedPatch): void {
   // A cumulative patch takes the place of those below; then the program's own body is what is meant.
   if (manifest.cumulative === true) return;
-  const wraps = manifest.imports.some((i) => i.from === 'bypass');
   /** What stands in the way of a patch below, for each way. */
   const ways = {
-    calls: (below: LoadedPatch) => (wraps ? both(bySlot, below.bySlot) : []),
+    calls: (below: LoadedPatch) => both(bySlot, below.bySlot).filter((own) => own.original !== undefined),
     brings: (below: LoadedPatch) => both(bySlot, below.bySlot).filter((own) => own.unchanged === true),
     hides: (below: LoadedPatch) => both(below.bySlot, bySlot).filter((other) => other.unchanged === true),
     bypasses: (below: LoadedPatch) => calledDirectly(program, manifest, below.manifest),

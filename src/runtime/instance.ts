@@ -125,7 +125,6 @@ export class Instance {
       if (inTable === undefined) this.slots.write(slot, word);
       else this.slots.writeTable(inTable, word);
     }
-    this.slots.clearBypass();
     this.universe = universe;
     this.waiting = undefined;
   }

@@ -19,7 +19,7 @@ export interface LoadedPatch {
   readonly manifest: Manifest;
   readonly module: WebAssembly.Module;
   readonly bySlot: ReadonlyMap<SlotIndex, Replacement>;
-  /** Which slot a function of the patch module (by its index) is the replacement for. */
+  /** Of which slot a function of the patch module (by its index) is the replacement, or a copy of the original. */
   readonly slotOfFunction: ReadonlyMap<FuncIndex, SlotIndex>;
   /** Imports that are mutable globals, as GOT entries are. */
   readonly mutable: ReadonlySet<PatchImport>;
@@ -40,10 +40,12 @@ export function loadPatch(bytes: Uint8Array): LoadedPatch {
       (p) => p.kind === 'global' && p.global.mutable && p.module === i.module && p.name === i.name,
     ),
   );
-  const slotOfFunction = manifest.replaces.flatMap((r): [FuncIndex, SlotIndex][] => {
-    const index = exported.get(r.export);
-    return index === undefined ? [] : [[index, r.slot]];
-  });
+  const slotOfFunction = manifest.replaces.flatMap((r) =>
+    [r.export, r.original ?? r.export].flatMap((name): [FuncIndex, SlotIndex][] => {
+      const index = exported.get(name);
+      return index === undefined ? [] : [[index, r.slot]];
+    }),
+  );
   return {
     id,
     manifest,

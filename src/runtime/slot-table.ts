@@ -9,7 +9,6 @@ export type SlotEntry = number;
 export class SlotTable {
   readonly #exports: WebAssembly.Exports;
   readonly #table: WebAssembly.Table;
-  readonly #bypass: WebAssembly.Global;
   readonly #set: (slot: number, word: number) => void;
   readonly #fill: (entry: number, func: number) => void;
   #free: SlotEntry[] = [];
@@ -17,24 +16,21 @@ export class SlotTable {
   /** `exports` are the instance's own, reserved ones included. Undefined where it is not an instance of a prepared module. */
   static of(exports: WebAssembly.Exports): SlotTable | undefined {
     const table = exports[preparedExports.slots];
-    const bypass = exports[preparedExports.bypass];
     const set = exports[preparedExports.set];
     const fill = exports[preparedExports.fill];
-    if (!(table instanceof WebAssembly.Table) || !(bypass instanceof WebAssembly.Global)) return undefined;
+    if (!(table instanceof WebAssembly.Table)) return undefined;
     if (typeof set !== 'function' || typeof fill !== 'function') return undefined;
-    return new SlotTable(exports, table, bypass, set as SlotTable['write'], fill as SlotTable['write']);
+    return new SlotTable(exports, table, set as SlotTable['write'], fill as SlotTable['write']);
   }
 
   private constructor(
     exports: WebAssembly.Exports,
     table: WebAssembly.Table,
-    bypass: WebAssembly.Global,
     set: (slot: number, word: number) => void,
     fill: (entry: number, func: number) => void,
   ) {
     this.#exports = exports;
     this.#table = table;
-    this.#bypass = bypass;
     this.#set = set;
     this.#fill = fill;
   }
@@ -52,15 +48,6 @@ export class SlotTable {
     const table = this.reserved('table', 0) as WebAssembly.Table;
     const f: unknown = word === 0 ? this.functionAt(index) : this.#table.get(word);
     for (const entry of tableEntries) table.set(entry, f);
-  }
-
-  /** No call of an original is under way while JavaScript runs here: a bypass that is still set is a stale one. */
-  clearBypass(): void {
-    this.#bypass.value = 0;
-  }
-
-  get bypass(): WebAssembly.Global {
-    return this.#bypass;
   }
 
   /** The program's function as a function object: with its slot in front, imported ones included. */

@@ -200,8 +200,6 @@ function resolve(
     case 'global':
     case 'tag':
       return target.slots.reserved(i.from, i.index);
-    case 'bypass':
-      return target.slots.bypass;
     case 'memory-base':
       return number(reservation.memoryBase ?? 0);
     case 'table-base':

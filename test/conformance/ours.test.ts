@@ -26,16 +26,19 @@ describe.runIf('promising' in WebAssembly)('191: instance suspended across apply
     const two = await app.another({ env: { sleep: new jspi.Suspending(() => Promise.resolve()) } });
     const patch = await app.patch('fix', 'work', returning('work', 2));
     const sleeper = jspi.promising(app.exports['work'])();
-    const stalled = (): unknown => app.patcher.blockingNow().map((b) => [b.instance, b.state]);
+    const stalled = (): unknown => [
+      app.states(),
+      app.patcher.blockingNow().map((b) => [b.instance, b.state]),
+    ];
     app.log();
     app.patcher.beginApply(patch);
-    await expect.poll(stalled).toEqual([[1, 'suspended']]);
+    await expect.poll(stalled).toEqual([[0, 1], [[1, 'suspended']]]);
     expect(two.exports['work']()).toBe(2);
     await app.patcher.revert('fix');
     expect(await jspi.promising(two.exports['work'])()).toBe(1);
 
     app.patcher.beginApply(patch);
-    await expect.poll(stalled).toEqual([[1, 'suspended']]);
+    await expect.poll(stalled).toEqual([[0, 1], [[1, 'suspended']]]);
     await app.patcher.force();
     expect(app.exports['work']()).toBe(2);
     wake();

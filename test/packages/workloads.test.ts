@@ -98,8 +98,8 @@ describe.each(workloads)('$name', (workload) => {
       });
     });
   }
-  test.each(['auto', 'entry'] as const)(
-    'functions without a guard wrapped, slots %s: same results',
+  test.each(['all', 'auto', 'entry'] as const)(
+    'functions wrapped by hand, slots %s: same results',
     {
       timeout,
     },
@@ -109,7 +109,7 @@ describe.each(workloads)('$name', (workload) => {
       const loader = throughWgraft(substitute(plain.modules, substitutes), patcher);
       const running = await workload.start(loader);
       for (const target of substitutes) {
-        const chosen = unguarded(target);
+        const chosen = chooseSome(target);
         if (chosen.length === 0) continue;
         const patch = workload.traits.includes('gc')
           ? await wrapTyped(target, chosen)
@@ -122,17 +122,12 @@ describe.each(workloads)('$name', (workload) => {
   );
 });
 
-/** Some that have no slot, and some that have it in the table. */
-function unguarded(target: Bytes): SlotMapFunction[] {
-  const all = findSlotMap(target)?.functions.filter((f) => !hasGuard(f)) ?? [];
-  const inTable = all.filter((f) => f.slot !== undefined);
-  return [
-    ...someOf(
-      all.filter((f) => f.slot === undefined),
-      6,
-    ),
-    ...someOf(inTable, 100),
-  ];
+/** Some that have no slot, some that have it in the table, and a few with guards. */
+function chooseSome(target: Bytes): SlotMapFunction[] {
+  const all = findSlotMap(target)?.functions ?? [];
+  const slotless = all.filter((f) => f.slot === undefined);
+  const inTable = all.filter((f) => f.tableEntries.length > 0);
+  return [...someOf(slotless, 6), ...someOf(inTable, 100), ...someOf(all.filter(hasGuard), 10)];
 }
 
 /** At most `count`, from all over the list. */

@@ -83,7 +83,7 @@ const source = fc.oneof(
     { from: fc.constantFrom('func', 'function-address'), index: u32, hash },
     { requiredKeys: ['from', 'index'] },
   ),
-  fc.record({ from: fc.constantFrom('bypass', 'memory-base', 'table-base') }),
+  fc.record({ from: fc.constantFrom('memory-base', 'table-base') }),
   fc.record({ from: fc.constant('address'), address: u32 }),
   fc.record({
     from: fc.constant('shadow'),
@@ -103,6 +103,7 @@ const replacement: fc.Arbitrary<Replacement> = fc.record(
     type: fc.string(),
     hash,
     export: fc.string(),
+    original: fc.string(),
     unchanged: fc.constant(true as const),
   },
   { requiredKeys: ['index', 'name', 'slot', 'type', 'hash', 'export'] },

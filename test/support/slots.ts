@@ -12,8 +12,6 @@ export interface Slotted {
   take(function_: string | number): Callable;
   /** Sends calls of a function to another one; null sends them home. */
   redirect(function_: string | number, to: Callable | null): void;
-  /** Calls the original body of a function whose slot is taken. */
-  original(function_: string | number, ...values: unknown[]): unknown;
 }
 
 export type Callable = (...values: never[]) => unknown;
@@ -49,11 +47,6 @@ export async function slotted(
     take,
     redirect(wanted, to) {
       exports[preparedExports.set](slotOf(wanted), to === null ? 0 : table.grow(1, to));
-    },
-    original(wanted, ...values) {
-      const call = take(wanted) as (...values: unknown[]) => unknown;
-      exports[preparedExports.bypass].value = slotOf(wanted) + 1;
-      return call(...values);
     },
   };
 }

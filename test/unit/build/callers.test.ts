@@ -127,22 +127,46 @@ describe('what a replacement may name', () => {
   });
 });
 
-test('a caller that uses a passive segment cannot come along', async () => {
+/** `read` is a caller of `size`, and copies that much of a segment; `late` puts functions in the table. */
+const segments = (data: string, elements: string): string => `(module
+  (memory (export "memory") 1)
+  (table 4 funcref)
+  ${data}
+  ${elements}
+  (func $size (result i32) (i32.const 5))
+  (func $seven (result i32) (i32.const 7))
+  (func (export "read") (memory.init $text (i32.const 0) (i32.const 0) (call $size)))
+  (func (export "late") (result i32)
+    (table.init $later (i32.const 1) (i32.const 0) (i32.sub (call $size) (i32.const 4)))
+    (call_indirect (result i32) (i32.const 1))))`;
+
+test('a caller that uses passive segments has copies of them', async () => {
   const s = await story(
-    `(module
-      (memory (export "memory") 1)
-      (data $text "hello")
-      (func $size (result i32) (i32.const 5))
-      (func (export "read") (memory.init $text (i32.const 0) (i32.const 0) (call $size))))`,
+    segments('(data $text "hello")', '(elem $later func $seven)'),
     {},
     { slots: 'entry' },
   );
+  s.exports['read']();
+  expect([s.memory().getInt8(4), s.exports['late']()]).toEqual(['o'.charCodeAt(0), 7]);
+  s.memory().setInt32(0, 0);
+  s.memory().setInt8(4, 0);
+  await s.patcher.apply(await s.patch('size', 'size', '(module (func $size (result i32) (i32.const 4)))'));
+  s.exports['read']();
+  expect([s.memory().getInt8(3), s.memory().getInt8(4)]).toEqual(['l'.charCodeAt(0), 0]);
+  // Nothing is copied now, and what stands in the table is what was put there before.
+  expect(s.exports['late']()).toBe(7);
+});
+
+test.each([
+  ['data', segments('(data $text (i32.const 9) "hello")', '(elem $later func $seven)')],
+  ['element', segments('(data $text "hello")', '(elem $later (i32.const 0) func $seven)')],
+])('of an active %s segment nothing is left that a caller could have a copy of', async (what, text) => {
+  const s = await story(text, {}, { slots: 'entry' });
   await expect(
     s.patch('size', 'size', '(module (func $size (result i32) (i32.const 1)))'),
   ).rejects.toMatchObject({
     code: 'WGRAFT_ERR_SOURCE_UNSUPPORTED',
-    message:
-      'the program cannot become a patch: "read", which has to come along, uses data segment 0 of the program',
+    message: `the program cannot become a patch: "${what === 'data' ? 'read' : 'late'}", which has to come along, uses ${what} segment 0 of the program`,
   });
 });
 

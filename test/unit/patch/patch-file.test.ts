@@ -148,13 +148,18 @@ describe('refused:', () => {
     [
       'an import of another kind',
       written({
-        imports: [{ module: 'target', name: 'memory', from: 'bypass' }, ...manifest.imports.slice(1)],
+        imports: [{ module: 'target', name: 'memory', from: 'memory-base' }, ...manifest.imports.slice(1)],
       }),
-      'its import "target" "memory" is a memory, the manifest says bypass',
+      'its import "target" "memory" is a memory, the manifest says memory-base',
     ],
     [
       'a replacement that is not exported',
       written({ replaces: [{ ...replaces, export: 'gone' }] }),
+      'it exports no function "gone"',
+    ],
+    [
+      'a copy of the original that is not exported',
+      written({ replaces: [{ ...replaces, original: 'gone' }] }),
       'it exports no function "gone"',
     ],
     [
