@@ -9,6 +9,7 @@ import { readModule } from '../../src/wasm/index.ts';
 import { type AnswerProgram, answerProgram, sources } from '../support/answer-program.ts';
 import { type Ended, type Sandbox, sandbox, transcript } from '../support/cli.ts';
 import { fixtures } from '../support/fixtures.ts';
+import { methods } from '../support/table-program.ts';
 import { wat } from '../support/wat.ts';
 
 let box: Sandbox;
@@ -51,6 +52,21 @@ describe('prepare', () => {
   test('--json', async () => {
     const { stdout } = await golden('prepare-json', 'prepare app.wasm -o p2.wasm --slots all --json');
     expect(JSON.parse(stdout)).toMatchObject({ v: 1, functions: 4, slots: 4, policy: 'all' });
+  });
+
+  test('slots in the own table of a program: prepare counts them, inspect has the entries', async () => {
+    await box.write('methods.wasm', wat(methods));
+    await golden('prepare-table', 'prepare methods.wasm -o methods.slots.wasm');
+    const { stdout } = await box.wgraft('inspect', 'methods.slots.wasm', '--verbose');
+    const rows = stdout.split('\n').map((line) => line.trim().split(/ {2,}/).slice(0, 3));
+    expect(rows.filter(([, , name]) => ['double', 'inner', 'dispatch'].includes(name ?? ''))).toEqual([
+      ['1', '3 (table 1, 3)', 'double'],
+      ['4', '- (small)', 'inner'],
+      ['5', '0', 'dispatch'],
+    ]);
+    const { stdout: json } = await box.wgraft('inspect', 'methods.slots.wasm', '--json');
+    const [first] = (JSON.parse(json) as { functions: unknown[] }).functions;
+    expect(first).toEqual({ index: 1, name: 'double', type: '(i32) -> i32', slot: 3, tableEntries: [1, 3] });
   });
 
   test('says that a module shrinks, where what is left out is more than what is added', async () => {
