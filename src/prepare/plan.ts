@@ -44,8 +44,9 @@ const leafBytes = 32;
 
 /**
  * In a large program `auto` leaves out all bodies below this many bytes: a guard costs most where little else is done, and
- * an engine puts such bodies into their callers, where more code is in the way (docs/performance.md has the figures). Those that
- * only the program's own table leads to have their slot in that table, under `entry` too.
+ * an engine puts such bodies into their callers, where more code is in the way (docs/performance.md has the figures). Under `auto`
+ * and `entry`, functions that only the program's own table leads to have their slot in that table: the small ones of a large program, and those
+ * of any size that nothing calls without it, so that a patch need not bring their callers.
  * In a small program, functions of any size keep their slots: there patches are written by hand, one function at a time.
  */
 const smallBytes = 200;
@@ -61,19 +62,21 @@ export function makePlan(
   fentry: Fentry | undefined,
   attention = false,
 ): Plan {
-  const entries = findEntries(m);
+  const outside = findEntries(m);
   const move = mover(m, fentry);
-  const tableEntries = policy === 'all' ? new Map<FuncIndex, readonly number[]>() : findTableEntries(m);
+  // A guard is also where the host comes to a thread that makes no host call.
+  const inTable = policy === 'all' || attention ? undefined : findTableEntries(m);
   const planned = m.bodies.map((body, i): Omit<PlannedFunction, 'slot'> => {
     const index: FuncIndex = m.imported.func + i;
-    const reason = whyNone(m, body, policy, fentry?.marked.has(index), entries.has(index));
-    const inTable = reason === undefined && isSmall(m, body) ? (tableEntries.get(index) ?? []) : [];
-    return { index, moved: move(index) ?? index, body, reason, tableEntries: inTable };
+    const reason = whyNone(m, body, policy, fentry?.marked.has(index), outside.has(index));
+    const { entries, isCalled } = inTable?.get(index) ?? { entries: [], isCalled: true };
+    const tableEntries = reason === undefined && (!isCalled || isSmall(m, body)) ? entries : [];
+    return { index, moved: move(index) ?? index, body, reason, tableEntries };
   });
   const withSlot = planned.filter(({ reason }) => reason === undefined);
   const guarded = withSlot.filter((f) => f.tableEntries.length === 0);
-  const inTable = withSlot.filter((f) => f.tableEntries.length > 0);
-  const slotOf = new Map([...guarded, ...inTable].map(({ index }, slot) => [index, slot]));
+  const unguarded = withSlot.filter((f) => f.tableEntries.length > 0);
+  const slotOf = new Map([...guarded, ...unguarded].map(({ index }, slot) => [index, slot]));
   const functions = planned.map((f) => ({ ...f, slot: slotOf.get(f.index) }));
   return { policy, fentry, functions, slots: slotOf.size, guards: guarded.length, attention, move };
 }

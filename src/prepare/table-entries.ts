@@ -13,20 +13,33 @@ import {
 } from '../wasm/index.ts';
 import { addressTaken, exportedFunctions } from './entries.ts';
 
-/** The functions that only table 0 can lead to from outside, with their entries in it, in order. */
-export function findTableEntries(m: WasmModule): ReadonlyMap<FuncIndex, readonly number[]> {
-  const found = new Map<FuncIndex, number[]>();
-  if (!isPrivate(m)) return found;
-  for (const [entry, f] of tableContents(m)) {
-    if (f === undefined) continue;
-    const entries = found.get(f);
-    if (entries === undefined) found.set(f, [entry]);
-    else entries.push(entry);
+export interface TableEntries {
+  /** Indices in table 0, in order. */
+  readonly entries: readonly number[];
+  /** Code calls the function without the table, too. */
+  readonly isCalled: boolean;
+}
+
+/** The functions that only table 0 can lead to from outside. */
+export function findTableEntries(m: WasmModule): ReadonlyMap<FuncIndex, TableEntries> {
+  const entriesOf = new Map<FuncIndex, number[]>();
+  if (isPrivate(m)) {
+    for (const [entry, f] of tableContents(m)) {
+      if (f === undefined) continue;
+      const entries = entriesOf.get(f);
+      if (entries === undefined) entriesOf.set(f, [entry]);
+      else entries.push(entry);
+    }
   }
-  for (const f of namedElsewhere(m)) found.delete(f);
-  if (found.size > 0 && changesInCode(m, found)) found.clear();
-  for (const entries of found.values()) entries.sort((a, b) => a - b);
-  return found;
+  for (const f of namedElsewhere(m)) entriesOf.delete(f);
+  const called = entriesOf.size === 0 ? undefined : calledFunctions(m, entriesOf);
+  if (called === undefined) return new Map();
+  return new Map(
+    [...entriesOf].map(([f, entries]) => [
+      f,
+      { entries: entries.sort((a, b) => a - b), isCalled: called.has(f) },
+    ]),
+  );
 }
 
 /** Nobody outside has table 0, its entries are where the module says, and JavaScript can write functions to it. */
@@ -54,6 +67,8 @@ function namedElsewhere(m: WasmModule): Set<FuncIndex> {
 }
 
 const references = wanted(
+  op.call,
+  op.returnCall,
   op.refFunc,
   op.tableGet,
   op.tableSet,
@@ -63,13 +78,28 @@ const references = wanted(
   op.tableFill,
 );
 
-/** Takes functions out that code takes a reference to. @returns true where code reads or writes table 0 as such. */
-function changesInCode(m: WasmModule, found: Map<FuncIndex, unknown>): boolean {
-  return scan(m, references, ({ opcode, index }) => {
-    // Of these two the first index is not the table's, or not the only one.
-    if (opcode === op.tableInit || opcode === op.tableCopy) return true;
-    if (opcode !== op.refFunc) return index === 0;
-    found.delete(index);
-    return false;
+/**
+ * Which functions code calls; takes those out of `found` that it takes a reference to. Undefined where it reads or writes table 0 as
+ * such.
+ */
+function calledFunctions(m: WasmModule, found: Map<FuncIndex, unknown>): Set<FuncIndex> | undefined {
+  const called = new Set<FuncIndex>();
+  const changes = scan(m, references, ({ opcode, index }) => {
+    switch (opcode) {
+      case op.call:
+      case op.returnCall:
+        called.add(index);
+        return false;
+      case op.refFunc:
+        found.delete(index);
+        return false;
+      case op.tableInit:
+      case op.tableCopy:
+        // The first index is not the table's, or not the only one.
+        return true;
+      default:
+        return index === 0;
+    }
   });
+  return changes ? undefined : called;
 }

@@ -1,6 +1,12 @@
 // An instance of a prepared module, with its slots in the hand of the test: nothing of the runtime is in between.
 
-import { findSlotMap, preparedExports, type SlotMap, type SlotMapFunction } from '../../src/patch/index.ts';
+import {
+  findSlotMap,
+  preparedExports,
+  reservedExport,
+  type SlotMap,
+  type SlotMapFunction,
+} from '../../src/patch/index.ts';
 import type { Exports } from './kernels.ts';
 
 export interface Slotted {
@@ -10,7 +16,7 @@ export interface Slotted {
   find(function_: string | number): SlotMapFunction;
   /** The function itself, as `__wgraft_fill` gives it. */
   take(function_: string | number): Callable;
-  /** Sends calls of a function to another one; null sends them home. */
+  /** Sends calls of a function to another one; null sends them home. Not direct calls of one whose slot is in the table. */
   redirect(function_: string | number, to: Callable | null): void;
 }
 
@@ -46,6 +52,9 @@ export async function slotted(
     find,
     take,
     redirect(wanted, to) {
+      const { tableEntries } = find(wanted);
+      for (const entry of tableEntries) exports[reservedExport('table', 0)].set(entry, to ?? take(wanted));
+      if (tableEntries.length > 0) return;
       exports[preparedExports.set](slotOf(wanted), to === null ? 0 : table.grow(1, to));
     },
   };

@@ -76,12 +76,12 @@ describe('policies', () => {
     expect(slotsOf(bytes)).toEqual([
       'begin: 0',
       'exported: 1',
-      'taken: 2',
-      'kept: 3',
-      'inner: 4',
+      'taken: 6 in the table',
+      'kept: 2',
+      'inner: 3',
       'leaf: leaf',
-      'loop: 5',
-      'long: 6',
+      'loop: 4',
+      'long: 5',
     ]);
   });
 
@@ -113,8 +113,8 @@ describe('policies', () => {
     expect(slotsOf(bytes)).toEqual([
       'begin: 0',
       'exported: 1',
-      'taken: 2',
-      'kept: 3',
+      'taken: 3 in the table',
+      'kept: 2',
       'inner: inner',
       'leaf: inner',
       'loop: inner',

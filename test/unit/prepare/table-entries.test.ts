@@ -12,7 +12,7 @@ const functions = '(func $a (type $method) (i32.const 1)) (func $b (type $method
 function entriesOf(declarations: string): Record<string, readonly number[]> {
   const m = readModule(wat(`(module ${type} ${declarations} ${functions})`));
   const names = readFunctionNames(m.bytes, m.sections);
-  return Object.fromEntries([...findTableEntries(m)].map(([f, entries]) => [names.get(f), entries]));
+  return Object.fromEntries([...findTableEntries(m)].map(([f, { entries }]) => [names.get(f), entries]));
 }
 
 const table = '(table $t 8 funcref) (elem (i32.const 2) $a $b)';
@@ -28,6 +28,12 @@ test('each function with all its entries, as the segments leave them', () => {
   expect(entriesOf('(table 8 funcref) (elem (i32.const 1) funcref (ref.null func) (ref.func $a))')).toEqual({
     a: [2],
   });
+});
+
+test('and whether code calls it directly', () => {
+  const m = readModule(wat(`(module ${type} ${table} ${functions} (func (drop (call $b))))`));
+  const found = [...findTableEntries(m).values()].map(({ isCalled }) => isCalled);
+  expect(found).toEqual([false, true]);
 });
 
 test.each([
