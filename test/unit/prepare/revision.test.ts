@@ -8,6 +8,7 @@ import { type PrepareOptions, prepare } from '../../../src/prepare/index.ts';
 import { revision } from '../../../src/prepare/revision.ts';
 import { compileDebug, everyMember } from '../../support/debug-builds.ts';
 import { kernels } from '../../support/kernels.ts';
+import { largeProgram } from '../../support/table-program.ts';
 import { wat, withCustom } from '../../support/wat.ts';
 
 const marked = wat(`(module
@@ -19,6 +20,16 @@ const marked = wat(`(module
     (if (local.get 0) (then (return (i32.const 1))))
     (i32.const 3))
   (func $g (export "g") (call $hook)))`);
+
+/** Functions that only the table leads to: one of any size, and one that is called directly, too. */
+const tabled = `
+  (table 3 funcref) (elem (i32.const 1) $far $near)
+  (global funcref (ref.func $kept))
+  (func $far ${'(drop (i32.const 1000000))'.repeat(60)})
+  (func $near)
+  (func $kept)
+  (func (export "run") (call $near) (call_indirect (i32.const 1)))`;
+
 const map = Buffer.from('{"version":3,"sources":["a.c"],"names":[],"mappings":"gEAAA,EAAA"}').toString(
   'base64',
 );
@@ -33,6 +44,8 @@ async function* prepared(): AsyncGenerator<Uint8Array> {
     (await prepare(kernel, options)).bytes;
   for (const { text } of kernels) for (const slots of slotPolicies) yield make(wat(text), { slots });
   yield make(withCustom(marked, custom), {});
+  for (const slots of slotPolicies)
+    for (const text of [`(module ${tabled})`, largeProgram(tabled)]) yield make(wat(text), { slots });
   yield make(marked, { attention: true });
   yield make(marked, { engine: 'binaryen' });
   for (const flags of [['-g'], ['-gdwarf-4', '-O0']]) yield make(await compileDebug(everyMember, flags), {});
