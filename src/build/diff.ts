@@ -30,7 +30,7 @@ export interface DiffOptions
 
 export interface BuildDiff {
   readonly changed: readonly ChangedFunction[];
-  /** Functions that a patch brings although they did not change, because they call one without a slot. */
+  /** Functions that a patch brings although they did not change, because they call one without a guard. */
   readonly along: readonly { readonly name: string; readonly because: string }[];
   readonly added: readonly string[];
   readonly removed: readonly string[];

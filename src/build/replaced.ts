@@ -68,7 +68,7 @@ function choose(target: Target, reference: string, source: Source): WrittenFunct
   return { index, slot: entry.slot, entry, name, labels: [...new Set(labels)], file: source.file, source };
 }
 
-/** Left out because only calls lead to it: a patch that brings these calls along can replace it. */
+/** Left out because only direct calls lead to it: a patch that brings these along can replace it. */
 export function isInner(reason: SlotlessReason): reason is 'leaf' | 'small' | 'inner' {
   return reason === 'leaf' || reason === 'small' || reason === 'inner';
 }

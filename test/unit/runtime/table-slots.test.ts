@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildPatchFromBuilds } from '../../../src/build/index.ts';
 import { findSlotMap } from '../../../src/patch/index.ts';
+import { prepare } from '../../../src/prepare/index.ts';
 import { pausing, type Story, smooth, story } from '../../support/story.ts';
 import { largeProgram, methods } from '../../support/table-program.ts';
 import { wat } from '../../support/wat.ts';
@@ -33,6 +34,11 @@ test('the slot map says where they stand', async () => {
     ['direct', 1],
     ['deep', 2],
   ]);
+});
+
+test('with attention all slots are guards: the host comes to a thread there', async () => {
+  const { report } = await prepare(wat(methods), { attention: true });
+  expect([report.slots, report.tableSlots]).toEqual([6, 0]);
 });
 
 test.each(['auto', 'entry'] as const)('patched and reverted, slots: %s', async (slots) => {
