@@ -17,12 +17,15 @@ const see = async (what, look) => {
     said[what] = failure(error);
   }
 };
-/** An error as a program sees it: where in the module it happened is another place where there are guards. */
+/**
+ * An error as a program sees it: where in the module it happened is another place where there are guards. And which turn of the event loop
+ * an `await` goes on in is chance; Node shows a frame of its own below the program's in some.
+ */
 function failure(error) {
   const frames = String(error.stack)
     .replaceAll(folder, 'FOLDER')
     .split('\n')
-    .filter((line) => line.trim().startsWith('at '))
+    .filter((line) => line.trim().startsWith('at ') && !line.includes('processTicksAndRejections'))
     .map((line) =>
       line
         .trim()
