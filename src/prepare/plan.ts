@@ -1,6 +1,6 @@
 // The plan: which function gets which slot, and why another gets none. Both engines carry out the same plan.
 
-import type { SlotlessReason, SlotPolicy } from '../patch/index.ts';
+import { hasGuard, type SlotlessReason, type SlotPolicy } from '../patch/index.ts';
 import {
   type Body,
   bodyReader,
@@ -85,7 +85,7 @@ export function makePlan(
 export type GuardedFunction = PlannedFunction & { readonly slot: SlotIndex };
 
 export function isGuarded(f: PlannedFunction): f is GuardedFunction {
-  return f.slot !== undefined && f.tableEntries.length === 0;
+  return hasGuard(f);
 }
 
 function whyNone(

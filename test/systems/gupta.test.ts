@@ -15,6 +15,14 @@ import { buildPatchFromBuilds } from '../../src/build/index.ts';
 import { type Story, story } from '../support/story.ts';
 import { wat } from '../support/wat.ts';
 
+/** Both versions read so; what they insert, and what they answer, is not the same. */
+const insertAll = `
+    (loop $more
+      (if (local.tee $n (call $next))
+        (then
+          (call $insert (local.get $n))
+          (br $more))))`;
+
 // A set of numbers. At 0 its size, from 16 on the numbers, as they came.
 const program = wat(`(module
   (import "env" "next" (func $next (result i32)))
@@ -31,11 +39,7 @@ const program = wat(`(module
     (i32.store offset=16 (i32.shl (call $size) (i32.const 2)) (local.get $n))
     (i32.store (i32.const 0) (i32.add (call $size) (i32.const 1))))
   (func $read (export "read") (result i32) (local $n i32)
-    (loop $more
-      (if (local.tee $n (call $next))
-        (then
-          (call $insert (local.get $n))
-          (br $more))))
+    ${insertAll}
     (call $size)))`);
 
 // The new version: at 0 the size in bytes; the numbers are sorted, none is there twice, and they are searched by halves.
@@ -66,11 +70,7 @@ const version2 = wat(`(module
         (br $down)))
     (i32.store offset=16 (local.get $at) (local.get $n)))
   (func $read (export "read") (result i32) (local $n i32)
-    (loop $more
-      (if (local.tee $n (call $next))
-        (then
-          (call $insert (local.get $n))
-          (br $more))))
+    ${insertAll}
     (i32.sub (i32.const 0) (call $size))))`);
 
 // The old numbers are inserted by the new version, one after another, in front of those that have not been yet.
