@@ -9,6 +9,7 @@
 //           5 memoryBase
 //           6 tableTop   length of the longest table
 //           7 rows       how many rows were ever in use
+//           8 switched   number of the last round before this one that ended in a switch
 //   row     0 live   1 order   2 stage   3 vote   4-6 its Bell   7 -
 //
 //   stage / phase   0 nothing is known   1 its tables are measured   2 staged   3 switched   4 over, or not concerned
@@ -30,6 +31,7 @@ export const header = {
   memoryBase: 5,
   tableTop: 6,
   rows: 7,
+  switched: 8,
 } as const;
 const row = { live: 0, order: 1, stage: 2, vote: 3, bell: 4 } as const;
 

@@ -210,12 +210,17 @@ export class CarryOut {
     return 'known';
   }
 
+  /** A round of another order is not for this thread, whose own is then over: it has yet to take that one. */
   #agree(conflicts: readonly Conflict[]): Agreement {
-    if (this.#standStill.state !== 'open') return 'wait';
-    const round = this.#standStill.number;
-    if (conflicts.length > 0) this.#report({ type: 'conflicts', round, conflicts }); // before the vote
-    const number = this.#order?.number ?? 0;
+    const round = this.#standStill.openRound;
+    const number = this.#order?.number;
+    if (round === undefined || number === undefined || number !== this.#board.order) return 'wait';
+    if (conflicts.length > 0) {
+      this.#report({ type: 'conflicts', round, conflicts }); // before the word that ends the round
+      this.#standStill.refuse(round);
+      return 'wait';
+    }
     const concerned = (row: number): boolean => this.#board.stageOf(row, number) < 3;
-    return this.#standStill.join(this.#row, conflicts.length === 0, concerned) ? 'switch' : 'wait';
+    return this.#standStill.join(this.#row, round, concerned) ? 'switch' : 'wait';
   }
 }

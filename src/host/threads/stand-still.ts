@@ -33,56 +33,64 @@ export class StandStill {
     return stateOf(this.#word);
   }
 
-  /** Group: lets the threads try. */
+  /** Group: lets the threads try. Some may yet have to wake up in the last round, and hear how it ended. */
   open(): void {
     this.#openedAt = performance.now();
-    this.#set(((this.number + 1) << stepBits) | outcomes.open);
+    if (this.state === 'switch') Atomics.store(this.#board.words, header.switched, this.number);
+    this.#set(opened(this.number + 1));
   }
 
   /** Group: what was decided is dealt with; a round that is still open fails. */
   close(): void {
-    this.decide(this.#word, 'retry');
+    this.#decide(this.#word, 'retry');
     if (this.state === 'retry') this.#set((this.number << stepBits) | outcomes.closed);
   }
 
   /** Group: nobody can decide a round that nobody came to. */
   expire(): void {
-    if (performance.now() > this.#openedAt + 2 * patienceMs) this.decide(this.#word, 'retry');
+    if (performance.now() > this.#openedAt + 2 * patienceMs) this.#decide(this.#word, 'retry');
+  }
+
+  /** Thread: the round that is open, to be read before the order that it is for: a new order comes after its end. */
+  get openRound(): number | undefined {
+    const round = this.#word;
+    return stateOf(round) === 'open' ? round >>> stepBits : undefined;
+  }
+
+  /** Thread: it has come, and is in the way. It does not vote first: another could take that for a yes. */
+  refuse(round: number): void {
+    this.#decide(opened(round), 'retry');
   }
 
   /**
-   * A thread comes, and stands still until it is decided.
+   * Thread: it has come, is not in the way, and stands still until it is decided.
    * @param concerned does this thread's row have something to switch?
    * @returns true: switch now
    */
-  join(index: number, isFree: boolean, concerned: (index: number) => boolean): boolean {
-    const round = this.#word;
-    if (stateOf(round) !== 'open') return false;
-    if (!isFree) {
-      this.#board.vote(index, round >>> stepBits);
-      this.decide(round, 'retry');
-      return false;
-    }
-    this.#board.vote(index, round >>> stepBits);
+  join(index: number, round: number, concerned: (index: number) => boolean): boolean {
+    this.#board.vote(index, round);
     Atomics.notify(this.#board.words, header.round); // those who stand look round again
     const deadline = performance.now() + patienceMs;
-    while (this.#word === round) {
-      const missing = this.#board.live.filter(
-        (i) => concerned(i) && this.#board.voteOf(i) !== round >>> stepBits,
-      );
+    const word = opened(round);
+    while (this.#word === word) {
+      const missing = this.#board.live.filter((i) => concerned(i) && this.#board.voteOf(i) !== round);
       const leftMs = deadline - performance.now();
-      if (missing.length === 0) this.decide(round, 'switch');
-      else if (leftMs <= 0) this.decide(round, 'retry');
-      else Atomics.wait(this.#board.words, header.round, round, leftMs);
+      if (missing.length === 0) this.#decide(word, 'switch');
+      else if (leftMs <= 0) this.#decide(word, 'retry');
+      else Atomics.wait(this.#board.words, header.round, word, leftMs);
     }
-    return this.#word === outcome(round, 'switch');
+    return this.#word === outcome(word, 'switch') || this.#switched === round;
   }
 
   /** Only the first decision of a round counts. */
-  decide(round: number, as: 'retry' | 'switch'): void {
-    if (stateOf(round) !== 'open') return;
-    Atomics.compareExchange(this.#board.words, header.round, round, outcome(round, as));
+  #decide(word: number, as: 'retry' | 'switch'): void {
+    if (stateOf(word) !== 'open') return;
+    Atomics.compareExchange(this.#board.words, header.round, word, outcome(word, as));
     Atomics.notify(this.#board.words, header.round);
+  }
+
+  get #switched(): number {
+    return Atomics.load(this.#board.words, header.switched);
   }
 
   get #word(): number {
@@ -100,6 +108,11 @@ function stateOf(word: number): RoundState {
   return (found?.[0] ?? 'closed') as RoundState;
 }
 
-function outcome(round: number, as: 'retry' | 'switch'): number {
-  return (round & -(1 << stepBits)) | outcomes[as];
+/** The word of a round that is open. */
+function opened(round: number): number {
+  return (round << stepBits) | outcomes.open;
+}
+
+function outcome(word: number, as: 'retry' | 'switch'): number {
+  return (word & -(1 << stepBits)) | outcomes[as];
 }
