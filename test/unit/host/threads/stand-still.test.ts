@@ -6,6 +6,7 @@ import { Board } from '../../../../src/host/threads/board.ts';
 import { CarryOut } from '../../../../src/host/threads/carry-out.ts';
 import type { FromThread, Order } from '../../../../src/host/threads/protocol.ts';
 import { StandStill } from '../../../../src/host/threads/stand-still.ts';
+import { readPatch } from '../../../../src/patch/index.ts';
 import { prepare } from '../../../../src/prepare/index.ts';
 import { Patcher } from '../../../../src/runtime/index.ts';
 import { returning } from '../../../support/threads/kernel.ts';
@@ -59,11 +60,12 @@ test('a round of an order that the thread has not taken yet is not joined', asyn
   const kernel = wat('(module (func (export "slow") (result i32) (i32.const 1)))');
   const { bytes: target } = await prepare(kernel, { slots: 'all' });
   const source = { kind: 'wat', text: returning('slow', 2), file: 'slow.wat' } as const;
-  const { bytes, manifest } = await buildPatch({
+  const { bytes } = await buildPatch({
     target,
     replacements: [{ function: 'slow', source }],
     name: 'two',
   });
+  const { id, manifest } = readPatch(bytes);
   const patcher = new Patcher();
   const module = await WebAssembly.compile(target);
   const instance = await WebAssembly.instantiate(module);
@@ -72,7 +74,7 @@ test('a round of an order that the thread has not taken yet is not joined', asyn
     number: 1,
     direction: 'apply',
     buildId: manifest.target.buildId,
-    patch: { id: manifest.id, bytes },
+    patch: { id, bytes },
     model: 'stop-machine',
     universe: 1,
     places: { patches: {}, functions: [] },
