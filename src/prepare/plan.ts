@@ -12,6 +12,7 @@ import {
 } from '../wasm/index.ts';
 import { addressTaken, exportedFunctions } from './entries.ts';
 import type { Fentry } from './fentry.ts';
+import { aroundMainLoop } from './main-loop.ts';
 import { findTableEntries } from './table-entries.ts';
 
 export interface PlannedFunction {
@@ -47,10 +48,12 @@ const leafBytes = 32;
  * an engine puts such bodies into their callers, where more code is in the way (docs/performance.md has the figures). Under `auto`
  * and `entry`, functions that only the program's own table leads to have their slot in that table: the small ones of a large program, and those
  * of any size that nothing calls without it, so that a patch need not bring their callers.
- * In a small program, functions of any size keep their slots: there patches are written by hand, one function at a time.
+ * In a small program, functions of any size keep their slots: there patches are written by hand, one function at a time. So do those
+ * around the main loop of a command, which a patch could not bring along.
  */
-const smallBytes = 200;
-const smallProgram = 256;
+const smallBytes = 256;
+/** Of all bodies together. */
+const smallProgramBytes = 8192;
 
 /** V8 refuses a body of 7 654 321 bytes; a guard takes less than 10 000 even with the 1 000 parameters V8 allows. */
 const bodyLimit = 7_640_000;
@@ -63,14 +66,21 @@ export function makePlan(
   attention = false,
 ): Plan {
   const outside = findEntries(m);
+  const isSmall = smallIn(m);
+  const needed = policy === 'auto' ? aroundMainLoop(m) : new Set<FuncIndex>();
   const move = mover(m, fentry);
   // A guard is also where the host comes to a thread that makes no host call.
   const inTable = policy === 'all' || attention ? undefined : findTableEntries(m);
   const planned = m.bodies.map((body, i): Omit<PlannedFunction, 'slot'> => {
     const index: FuncIndex = m.imported.func + i;
-    const reason = whyNone(m, body, policy, fentry?.marked.has(index), outside.has(index));
+    const small = isSmall(body) && !needed.has(index);
+    const reason = whyNone(m, body, policy, {
+      marked: fentry?.marked.has(index),
+      entry: outside.has(index) || needed.has(index),
+      small,
+    });
     const { entries, isCalled } = inTable?.get(index) ?? { entries: [], isCalled: true };
-    const tableEntries = reason === undefined && (!isCalled || isSmall(m, body)) ? entries : [];
+    const tableEntries = reason === undefined && (!isCalled || small) ? entries : [];
     return { index, moved: move(index) ?? index, body, reason, tableEntries };
   });
   const withSlot = planned.filter(({ reason }) => reason === undefined);
@@ -88,23 +98,33 @@ export function isGuarded(f: PlannedFunction): f is GuardedFunction {
   return hasGuard(f);
 }
 
+interface Traits {
+  /** By its compiler, for fentry; undefined in a program without. */
+  readonly marked: boolean | undefined;
+  /** Code that no patch can bring along calls it. */
+  readonly entry: boolean;
+  readonly small: boolean;
+}
+
 function whyNone(
   m: WasmModule,
   body: Body,
   policy: SlotPolicy,
-  marked: boolean | undefined,
-  entry: boolean,
+  { marked, entry, small }: Traits,
 ): SlotlessReason | undefined {
   if (body.end - body.start > bodyLimit) return 'too-large';
   if (marked === false) return 'notrace';
   if (policy === 'all' || entry) return undefined;
   if (policy === 'entry') return 'inner';
-  if (isSmall(m, body)) return 'small';
+  if (small) return 'small';
   return body.end - body.start <= leafBytes && isLeaf(m, body) ? 'leaf' : undefined;
 }
 
-function isSmall({ bodies }: WasmModule, body: Body): boolean {
-  return bodies.length > smallProgram && body.end - body.start < smallBytes;
+/** Which bodies are small in this program. */
+function smallIn({ bodies }: WasmModule): (body: Body) => boolean {
+  const programBytes = bodies.reduce((sum, { start, end }) => sum + end - start, 0);
+  const limit = programBytes > smallProgramBytes ? smallBytes : 0;
+  return ({ start, end }) => end - start < limit;
 }
 
 /** The functions that something outside can call. */

@@ -286,11 +286,11 @@ describe('a program that', () => {
 
   test('is terminated during an apply: the same', async () => {
     const wasm = await prepared(
-      `${speaker} int main(void) { say(0, "spins\\n"); for (volatile int i = 0;; i++); }`,
+      `${speaker} int main(void) { answer("spins\\n"); for (volatile int i = 0;; i++); }`,
     );
     const patch = await patchOf(wasm, 'two', 'answer', answerTwo);
     await using app = await startWasi(wasm, { name: 'spinner' });
-    await expect.poll(() => lines(app), soon).toEqual(['v0 spins']);
+    await expect.poll(() => lines(app), soon).toEqual(['v1 spins']);
     const refused = expect(app.operations.apply(patch)).rejects.toMatchObject({
       code: 'WGRAFT_ERR_PROGRAM_ENDED',
       message: '"spinner" has ended: it was terminated',
@@ -303,7 +303,7 @@ describe('a program that', () => {
 describe('a program that computes without a host call', () => {
   test('is asked all the same, and a patch for it stalls with the reason', async () => {
     const wasm = await prepared(
-      `${speaker} int main(void) { say(0, "spins\\n"); for (volatile int i = 0;; i++); }`,
+      `${speaker} int main(void) { answer("spins\\n"); for (volatile int i = 0;; i++); }`,
     );
     const patch = await patchOf(wasm, 'two', 'answer', answerTwo);
     await using app = await startWasi(wasm, { name: 'spinner' });

@@ -49,6 +49,8 @@ const mapOf = (bytes: Uint8Array): SlotMap => {
 };
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+/** Makes a body of so many bytes, with that of no locals and the end. */
+const nops = (bodyBytes: number): string => '(nop)'.repeat(bodyBytes - 2);
 const slotsOf = (bytes: Uint8Array): string[] =>
   mapOf(bytes).functions.map(
     (f) => `${f.name}: ${f.slot ?? f.reason}${f.tableEntries.length > 0 ? ' in the table' : ''}`,
@@ -85,25 +87,28 @@ describe('policies', () => {
     ]);
   });
 
+  // - bodies of 255 and 256 bytes, in programs whose bodies take 8 192 and 8 193 bytes
   test('auto, in a large program: all but small functions that nothing outside can call', async () => {
-    const filler = Array.from({ length: 250 }, (_, i) => `(func $filler${i} (call $tiny))`).join('\n');
-    const steps = '(drop (i32.const 1))'.repeat(70);
-    const large = wat(`(module
+    const program = (bodyBytes: number): Uint8Array =>
+      wat(`(module
       (table 1 funcref) (elem (i32.const 0) func $taken)
       (func $exported (export "exported") (call $tiny))
       (func $taken)
       (func $tiny (loop (nop)))
-      (func $long ${steps})
-      ${filler}
-      (func $a) (func $b) (func $c))`);
-    const { bytes, report } = await prepare(large);
-    expect(report).toMatchObject({ policy: 'auto', functions: 257, slots: 3, slotless: { small: 254 } });
-    expect(slotsOf(bytes).slice(0, 5)).toEqual([
+      (func $short ${nops(255)})
+      (func $long ${nops(256)})
+      (func $rest ${nops(bodyBytes - 523)}))`);
+    const { report: small } = await prepare(program(8192));
+    expect(small).toMatchObject({ policy: 'auto', functions: 6, slots: 6, slotless: {} });
+    const { bytes, report } = await prepare(program(8193));
+    expect(report).toMatchObject({ policy: 'auto', functions: 6, slots: 4, slotless: { small: 2 } });
+    expect(slotsOf(bytes)).toEqual([
       'exported: 0',
-      'taken: 2 in the table',
+      'taken: 3 in the table',
       'tiny: small',
+      'short: small',
       'long: 1',
-      'filler0: small',
+      'rest: 2',
     ]);
   });
 

@@ -1,0 +1,62 @@
+// Functions that may never return: the main loop of a command, wherever its compiler put it. A patch cannot replace them while the
+// program runs, so that it must not have to bring them along, as callers of a function that has no slot.
+
+import { bodyReader, type FuncIndex, op, scan, type WasmModule, walk, wanted } from '../wasm/index.ts';
+
+/** Exports that run for as long as a program or a thread does (WASI, Emscripten, wasi-threads). */
+const mains: ReadonlySet<string> = new Set([
+  '_start',
+  'main',
+  '__main_argc_argv',
+  '__main_void',
+  'wasi_thread_start',
+]);
+
+const calls = wanted(op.call, op.returnCall);
+
+/** What code that may be the main loop calls directly, and that code itself. Empty for a library. */
+export function aroundMainLoop(m: WasmModule): ReadonlySet<FuncIndex> {
+  const roots = m.exports.filter(({ kind, name }) => kind === 'func' && mains.has(name));
+  const around = new Set<FuncIndex>();
+  if (roots.length === 0) return around;
+  for (const f of mayBeMainLoop(m, new Set(roots.map(({ index }) => index)))) {
+    around.add(f);
+    const body = m.bodies[f - m.imported.func];
+    if (body === undefined) continue;
+    walk(bodyReader(m.bytes, body), ({ opcode, index }) => {
+      if (opcode === op.call || opcode === op.returnCall) around.add(index);
+    });
+  }
+  return around;
+}
+
+/** The roots, and what only one function calls, if that one may be the main loop: a loop stands in one place. */
+function mayBeMainLoop(m: WasmModule, roots: ReadonlySet<FuncIndex>): Set<FuncIndex> {
+  const onlyCalls = new Map<FuncIndex, FuncIndex[]>();
+  onlyCallers(m).forEach((caller, callee) => {
+    const callees = onlyCalls.get(caller);
+    if (callees === undefined) onlyCalls.set(caller, [callee]);
+    else callees.push(callee);
+  });
+  const found = new Set(roots);
+  for (const f of found) for (const callee of onlyCalls.get(f) ?? []) found.add(callee); // grows while it is gone through
+  return found;
+}
+
+/** Of each function that one other calls, that one. */
+function onlyCallers(m: WasmModule): Map<FuncIndex, FuncIndex> {
+  const none = -1;
+  const several = -2;
+  const callers = new Int32Array(m.functions.length).fill(none);
+  scan(m, calls, ({ index }, caller) => {
+    const known = callers[index];
+    if (known === none && caller !== index) callers[index] = caller;
+    else if (known !== caller && caller !== index) callers[index] = several;
+    return false;
+  });
+  const found = new Map<FuncIndex, FuncIndex>();
+  callers.forEach((caller, f) => {
+    if (caller >= 0) found.set(f, caller);
+  });
+  return found;
+}
