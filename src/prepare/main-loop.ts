@@ -32,31 +32,30 @@ export function aroundMainLoop(m: WasmModule): ReadonlySet<FuncIndex> {
 
 /** The roots, and what only one function calls, if that one may be the main loop: a loop stands in one place. */
 function mayBeMainLoop(m: WasmModule, roots: ReadonlySet<FuncIndex>): Set<FuncIndex> {
-  const onlyCalls = new Map<FuncIndex, FuncIndex[]>();
-  onlyCallers(m).forEach((caller, callee) => {
-    const callees = onlyCalls.get(caller);
-    if (callees === undefined) onlyCalls.set(caller, [callee]);
-    else callees.push(callee);
-  });
+  const calledOnlyBy = onlyCallees(m);
   const found = new Set(roots);
-  for (const f of found) for (const callee of onlyCalls.get(f) ?? []) found.add(callee); // grows while it is gone through
+  for (const f of found) for (const callee of calledOnlyBy.get(f) ?? []) found.add(callee); // grows while it is gone through
   return found;
 }
 
-/** Of each function that one other calls, that one. */
-function onlyCallers(m: WasmModule): Map<FuncIndex, FuncIndex> {
-  const none = -1;
-  const several = -2;
+const none = -1;
+const several = -2;
+
+/** By function, what no other function calls. */
+function onlyCallees(m: WasmModule): Map<FuncIndex, FuncIndex[]> {
   const callers = new Int32Array(m.functions.length).fill(none);
   scan(m, calls, ({ index }, caller) => {
+    if (caller === index) return false;
     const known = callers[index];
-    if (known === none && caller !== index) callers[index] = caller;
-    else if (known !== caller && caller !== index) callers[index] = several;
+    if (known !== caller) callers[index] = known === none ? caller : several;
     return false;
   });
-  const found = new Map<FuncIndex, FuncIndex>();
-  callers.forEach((caller, f) => {
-    if (caller >= 0) found.set(f, caller);
+  const found = new Map<FuncIndex, FuncIndex[]>();
+  callers.forEach((caller, callee) => {
+    if (caller < 0) return;
+    const callees = found.get(caller);
+    if (callees === undefined) found.set(caller, [callee]);
+    else callees.push(callee);
   });
   return found;
 }

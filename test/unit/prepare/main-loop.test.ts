@@ -40,6 +40,18 @@ describe('small functions', () => {
     expect(await slotsIn(server('run'))).toEqual(['run']);
   });
 
+  // - one is another module's function under the name of a main; two call each other, and nothing else does
+  test('far from any loop have none, whatever is exported as main', async () => {
+    const text = `
+      (import "env" "main" (func $other))
+      (export "main" (func $other))
+      (func (export "run") (call $small) (call $other))
+      (func $small (nop))
+      (func $here (call $there))
+      (func $there (call $here))`;
+    expect(await slotsIn(text)).toEqual(['run']);
+  });
+
   test('have none under entry, which promises less', async () => {
     expect(await slotsIn(server('_start'), 'entry')).toEqual(['_start']);
   });
