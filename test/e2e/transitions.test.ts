@@ -35,10 +35,12 @@ async function golden(box: Sandbox, name: string, command: string): Promise<Ende
   return ended;
 }
 
-/** Starts to apply the patch that cannot be committed, and waits until its transition runs. */
+/** Starts to apply the patch that cannot be committed, and waits until all who listen have been told that its transition runs. */
 async function applyStalling(box: Sandbox, ...more: string[]): Promise<Running> {
+  const watch = box.start('status', '--watch', 'api');
+  await watch.says('no patches');
   const apply = box.start('apply', 'serve.wgp', 'api', ...more);
-  await expect.poll(() => box.wgraft('check').then((e) => e.code), { timeout: 15_000 }).toBe(1);
+  await watch.says('apply serve-loop: starting');
   return apply;
 }
 

@@ -16,6 +16,9 @@ export interface Call {
 
 const [file = '', options = ''] = process.argv.slice(2);
 const say = (message: object): void => void process.send?.(message);
+// A test that timed out ends nothing itself: the program ends with the process that forked it.
+const abandoned = (): void => process.exit(70);
+process.once('disconnect', abandoned);
 const asJson = (error: unknown): unknown => (WgraftError.is(error) ? error.toJSON() : String(error));
 
 try {
@@ -48,4 +51,5 @@ try {
   say({ exit: { refused: asJson(error) } });
   process.exitCode = 2;
 }
+process.off('disconnect', abandoned);
 if (process.connected) process.disconnect?.();
