@@ -1,7 +1,8 @@
 // Functions that may never return: the main loop of a command, wherever its compiler put it. A patch cannot replace them while the
 // program runs, so that it must not have to bring them along, as callers of a function that has no slot.
 
-import { bodyReader, type FuncIndex, op, scan, type WasmModule, walk, wanted } from '../wasm/index.ts';
+import { bodyReader, type FuncIndex, op, type WasmModule, walk } from '../wasm/index.ts';
+import { none, several, type Uses } from './uses.ts';
 
 /** Exports that run for as long as a program or a thread does (WASI, Emscripten, wasi-threads). */
 const mains: ReadonlySet<string> = new Set([
@@ -12,14 +13,15 @@ const mains: ReadonlySet<string> = new Set([
   'wasi_thread_start',
 ]);
 
-const calls = wanted(op.call, op.returnCall);
-
-/** What code that may be the main loop calls directly, and that code itself. Empty for a library. */
-export function aroundMainLoop(m: WasmModule): ReadonlySet<FuncIndex> {
+/**
+ * What code that may be the main loop calls directly, and that code itself. Empty for a library.
+ * @param uses is asked only for a command: it takes a pass over all code
+ */
+export function aroundMainLoop(m: WasmModule, uses: () => Uses): ReadonlySet<FuncIndex> {
   const roots = m.exports.filter(({ kind, name }) => kind === 'func' && mains.has(name));
   const around = new Set<FuncIndex>();
   if (roots.length === 0) return around;
-  for (const f of mayBeMainLoop(m, new Set(roots.map(({ index }) => index)))) {
+  for (const f of mayBeMainLoop(uses(), new Set(roots.map(({ index }) => index)))) {
     around.add(f);
     const body = m.bodies[f - m.imported.func];
     if (body === undefined) continue;
@@ -31,28 +33,18 @@ export function aroundMainLoop(m: WasmModule): ReadonlySet<FuncIndex> {
 }
 
 /** The roots, and what only one function calls, if that one may be the main loop: a loop stands in one place. */
-function mayBeMainLoop(m: WasmModule, roots: ReadonlySet<FuncIndex>): Set<FuncIndex> {
-  const calledOnlyBy = onlyCallees(m);
+function mayBeMainLoop(uses: Uses, roots: ReadonlySet<FuncIndex>): Set<FuncIndex> {
+  const calledOnlyBy = onlyCallees(uses);
   const found = new Set(roots);
   for (const f of found) for (const callee of calledOnlyBy.get(f) ?? []) found.add(callee); // grows while it is gone through
   return found;
 }
 
-const none = -1;
-const several = -2;
-
 /** By function, what no other function calls. */
-function onlyCallees(m: WasmModule): Map<FuncIndex, FuncIndex[]> {
-  const callers = new Int32Array(m.functions.length).fill(none);
-  scan(m, calls, ({ index }, caller) => {
-    if (caller === index) return false;
-    const known = callers[index];
-    if (known !== caller) callers[index] = known === none ? caller : several;
-    return false;
-  });
+function onlyCallees({ callers }: Uses): Map<FuncIndex, FuncIndex[]> {
   const found = new Map<FuncIndex, FuncIndex[]>();
   callers.forEach((caller, callee) => {
-    if (caller < 0) return;
+    if (caller === none || caller === several) return;
     const callees = found.get(caller);
     if (callees === undefined) found.set(caller, [callee]);
     else callees.push(callee);

@@ -14,6 +14,7 @@ import { addressTaken, exportedFunctions } from './entries.ts';
 import type { Fentry } from './fentry.ts';
 import { aroundMainLoop } from './main-loop.ts';
 import { findTableEntries } from './table-entries.ts';
+import { findUses, type Uses } from './uses.ts';
 
 export interface PlannedFunction {
   /** Index in the original module. */
@@ -48,8 +49,7 @@ const leafBytes = 32;
  * an engine puts such bodies into their callers, where more code is in the way (docs/performance.md has the figures). Under `auto`
  * and `entry`, functions that only the program's own table leads to have their slot in that table: the small ones of a large program, and those
  * of any size that nothing calls without it, so that a patch need not bring their callers.
- * In a small program, functions of any size keep their slots: there patches are written by hand, one function at a time. So do those
- * around the main loop of a command, which a patch could not bring along.
+ * In a small program, functions of any size keep their slots: there patches are written by hand, one function at a time.
  */
 const smallBytes = 256;
 /** Of all bodies together. */
@@ -58,7 +58,10 @@ const smallProgramBytes = 8192;
 /** V8 refuses a body of 7 654 321 bytes; a guard takes less than 10 000 even with the 1 000 parameters V8 allows. */
 const bodyLimit = 7_640_000;
 
-/** Gives out slots in the order of function indices: to functions that get a guard, then to those that table 0 leads to. */
+/**
+ * Gives out slots in the order of function indices: to functions that get a guard, then to those that table 0 leads to. What stands around
+ * the main loop of a command always has one, since a patch could not bring the loop along.
+ */
 export function makePlan(
   m: WasmModule,
   policy: SlotPolicy,
@@ -67,10 +70,12 @@ export function makePlan(
 ): Plan {
   const outside = findEntries(m);
   const isSmall = smallIn(m);
-  const needed = policy === 'auto' ? aroundMainLoop(m) : new Set<FuncIndex>();
+  let found: Uses | undefined;
+  const uses = (): Uses => (found ??= findUses(m));
+  const needed = policy === 'all' ? new Set<FuncIndex>() : aroundMainLoop(m, uses);
   const move = mover(m, fentry);
   // A guard is also where the host comes to a thread that makes no host call.
-  const inTable = policy === 'all' || attention ? undefined : findTableEntries(m);
+  const inTable = policy === 'all' || attention ? undefined : findTableEntries(m, uses);
   const planned = m.bodies.map((body, i): Omit<PlannedFunction, 'slot'> => {
     const index: FuncIndex = m.imported.func + i;
     const small = isSmall(body) && !needed.has(index);

@@ -2,16 +2,9 @@
 // program's own table 0 lead to them, and only the runtime writes that table. Methods of objects are such functions where a
 // compiler dispatches through a table that it keeps to itself (Dart, C++ without an exported table).
 
-import {
-  type FuncIndex,
-  op,
-  scan,
-  segmentAddress,
-  tableContents,
-  type WasmModule,
-  wanted,
-} from '../wasm/index.ts';
+import { type FuncIndex, segmentAddress, tableContents, type WasmModule } from '../wasm/index.ts';
 import { addressTaken, exportedFunctions } from './entries.ts';
+import type { Uses } from './uses.ts';
 
 export interface TableEntries {
   /** Indices in table 0, in order. */
@@ -20,26 +13,32 @@ export interface TableEntries {
   readonly isCalled: boolean;
 }
 
-/** The functions that only table 0 can lead to from outside. */
-export function findTableEntries(m: WasmModule): ReadonlyMap<FuncIndex, TableEntries> {
+/**
+ * The functions that only table 0 can lead to from outside.
+ * @param uses is asked only where such functions are possible: it takes a pass over all code
+ */
+export function findTableEntries(m: WasmModule, uses: () => Uses): ReadonlyMap<FuncIndex, TableEntries> {
+  const found = new Map<FuncIndex, TableEntries>();
+  const entriesOf = isPrivate(m) ? entriesByFunction(m) : undefined;
+  if (entriesOf === undefined || entriesOf.size === 0) return found;
+  const { called, taken, touchesTable } = uses();
+  if (touchesTable) return found;
+  for (const [f, entries] of entriesOf)
+    if (!taken.has(f)) found.set(f, { entries: entries.sort((a, b) => a - b), isCalled: called[f] === 1 });
+  return found;
+}
+
+/** Where in table 0 a function stands, of those that nothing else names. */
+function entriesByFunction(m: WasmModule): Map<FuncIndex, number[]> {
   const entriesOf = new Map<FuncIndex, number[]>();
-  if (isPrivate(m)) {
-    for (const [entry, f] of tableContents(m)) {
-      if (f === undefined) continue;
-      const entries = entriesOf.get(f);
-      if (entries === undefined) entriesOf.set(f, [entry]);
-      else entries.push(entry);
-    }
+  for (const [entry, f] of tableContents(m)) {
+    if (f === undefined) continue;
+    const entries = entriesOf.get(f);
+    if (entries === undefined) entriesOf.set(f, [entry]);
+    else entries.push(entry);
   }
   for (const f of namedElsewhere(m)) entriesOf.delete(f);
-  const called = entriesOf.size === 0 ? undefined : calledFunctions(m, entriesOf);
-  if (called === undefined) return new Map();
-  return new Map(
-    [...entriesOf].map(([f, entries]) => [
-      f,
-      { entries: entries.sort((a, b) => a - b), isCalled: called.has(f) },
-    ]),
-  );
+  return entriesOf;
 }
 
 /** Nobody outside has table 0, its entries are where the module says, and JavaScript can write functions to it. */
@@ -64,42 +63,4 @@ function namedElsewhere(m: WasmModule): Set<FuncIndex> {
   for (const f of exportedFunctions(m)) elsewhere.add(f);
   if (m.start !== undefined) elsewhere.add(m.start);
   return elsewhere;
-}
-
-const references = wanted(
-  op.call,
-  op.returnCall,
-  op.refFunc,
-  op.tableGet,
-  op.tableSet,
-  op.tableInit,
-  op.tableCopy,
-  op.tableGrow,
-  op.tableFill,
-);
-
-/**
- * Which functions code calls; takes those out of `found` that it takes a reference to. Undefined where it reads or writes table 0 as
- * such.
- */
-function calledFunctions(m: WasmModule, found: Map<FuncIndex, unknown>): Set<FuncIndex> | undefined {
-  const called = new Set<FuncIndex>();
-  const changes = scan(m, references, ({ opcode, index }) => {
-    switch (opcode) {
-      case op.call:
-      case op.returnCall:
-        called.add(index);
-        return false;
-      case op.refFunc:
-        found.delete(index);
-        return false;
-      case op.tableInit:
-      case op.tableCopy:
-        // The first index is not the table's, or not the only one.
-        return true;
-      default:
-        return index === 0;
-    }
-  });
-  return changes ? undefined : called;
 }

@@ -1,18 +1,21 @@
 // Whose slot is in the program's table: small functions that nothing else leads to, but calls that a patch can bring along.
 
 import { expect, test } from 'vitest';
-import { findTableEntries } from '../../../src/prepare/table-entries.ts';
-import { readFunctionNames, readModule } from '../../../src/wasm/index.ts';
+import { findTableEntries, type TableEntries } from '../../../src/prepare/table-entries.ts';
+import { findUses } from '../../../src/prepare/uses.ts';
+import { type FuncIndex, readFunctionNames, readModule, type WasmModule } from '../../../src/wasm/index.ts';
 import { wat } from '../../support/wat.ts';
 
 const type = '(type $method (func (result i32)))';
 const functions = '(func $a (type $method) (i32.const 1)) (func $b (type $method) (i32.const 2))';
 
+const find = (m: WasmModule): ReadonlyMap<FuncIndex, TableEntries> => findTableEntries(m, () => findUses(m));
+
 /** Functions by name, with their entries. */
 function entriesOf(declarations: string): Record<string, readonly number[]> {
   const m = readModule(wat(`(module ${type} ${declarations} ${functions})`));
   const names = readFunctionNames(m.bytes, m.sections);
-  return Object.fromEntries([...findTableEntries(m)].map(([f, { entries }]) => [names.get(f), entries]));
+  return Object.fromEntries([...find(m)].map(([f, { entries }]) => [names.get(f), entries]));
 }
 
 const table = '(table $t 8 funcref) (elem (i32.const 2) $a $b)';
@@ -32,7 +35,7 @@ test('each function with all its entries, as the segments leave them', () => {
 
 test('and whether code calls it directly', () => {
   const m = readModule(wat(`(module ${type} ${table} ${functions} (func (drop (call $b))))`));
-  const found = [...findTableEntries(m).values()].map(({ isCalled }) => isCalled);
+  const found = [...find(m).values()].map(({ isCalled }) => isCalled);
   expect(found).toEqual([false, true]);
 });
 
