@@ -1,7 +1,7 @@
 // Functions of the prepared program as a module of their own, behind their guards, which imports all else from the program.
 
 import { WgraftError } from '../errors.ts';
-import { skipGuard } from '../prepare/index.ts';
+import { guardedCode } from '../prepare/index.ts';
 import {
   copyInstructions,
   copyLocals,
@@ -89,9 +89,9 @@ class Copy {
     const map = (space: IndexSpace, index: number, opcode: number): number =>
       this.#index(space, index, f, opcode);
     copyLocals(r, out, map);
-    if (isGuarded(this.#target, f)) skipGuard(r);
-    copyInstructions(r, out, map);
-    return out.toBytes();
+    const code = isGuarded(this.#target, f) ? guardedCode(r) : { start: r.at, end: body.end - 1 };
+    copyInstructions(new Reader(module.bytes, code.start, code.end), out, map);
+    return out.u8(op.end).toBytes();
   }
 
   #index(space: IndexSpace, index: number, within: FuncIndex, opcode: number): number {

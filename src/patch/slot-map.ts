@@ -1,6 +1,6 @@
 // The slot map: what a prepared module says of its functions. Written by prepare, read by build and the runtime.
 //
-//   wgraft.slots := version:u32=2  header:name(JSON: SlotMapHeader)  types:vec(name)  functions:vec(function)
+//   wgraft.slots := version:u32=3  header:name(JSON: SlotMapHeader)  types:vec(name)  functions:vec(function)
 //   function     := index:u32 original:u32 type:u32 (into types) slot:u32 (0 = none, else slot + 1)
 //                   reason:u8 (into reasons; 0 where it has a slot) name:name ('' = none) hash:32 bytes
 //                   tableEntries:vec(u32)
@@ -69,7 +69,7 @@ export interface SlotMap extends SlotMapHeader {
   readonly functions: readonly SlotMapFunction[];
 }
 
-const version = 2;
+const version = 3;
 
 /** The payload of a `wgraft.slots` section. */
 export function writeSlotMap(map: SlotMap): Uint8Array {

@@ -1,4 +1,4 @@
-// The code that preparing adds: the guard in front of a body, and the functions behind all others (docs/architecture.md,
+// The code that preparing adds: the guard around a body, and the functions behind all others (docs/architecture.md,
 // section 1, draws them in WAT). A guard is small in bytes of Wasm, by which V8 decides what it inlines, and in machine
 // code, which is fetched whether the slot is taken or not: what only a taken slot needs stands in a function of its own.
 
@@ -8,13 +8,16 @@ import {
   type GlobalIndex,
   type Instruction,
   op,
+  type Range,
   type Reader,
   readInstruction,
   type SegmentIndex,
   type TableIndex,
   type TypeIndex,
+  type ValType,
   Writer,
 } from '../wasm/index.ts';
+import type { Plan } from './plan.ts';
 
 /** Slots a setter leaf serves, and functions a passive segment holds: V8 materialises a segment when first touched. */
 export const chunkSize = 256;
@@ -24,6 +27,11 @@ export const fixedFunctions = 2;
 
 /** Added globals besides the slot words: it comes first, because guards name it and a small index is short. */
 export const ownGlobals = 1;
+
+/** Added types besides those of blocks. */
+export function ownTypes({ attention }: Pick<Plan, 'attention'>): number {
+  return attention ? 2 : 1;
+}
 
 /** Where the additions stand in the prepared module's index spaces. */
 export interface Places {
@@ -40,6 +48,8 @@ export interface Places {
   readonly firstLeaf: number;
   /** One for each type of a function that has a slot. */
   readonly redirects: ReadonlyMap<TypeIndex, Redirect>;
+  /** Types without parameters, for blocks that leave several results. */
+  readonly blockTypes: readonly (readonly ValType[])[];
   readonly firstSegment: SegmentIndex;
   /** The imported memory with the attention word, and `() -> ()`; undefined where the module is prepared without. */
   readonly attention: { readonly memory: number; readonly type: TypeIndex } | undefined;
@@ -51,54 +61,78 @@ export interface Redirect {
   readonly type: TypeIndex;
   /** How many. */
   readonly params: number;
+  /** The type of a block that leaves the function's results, as code writes it. */
+  readonly block: Uint8Array;
 }
 
-const emptyBlock = 0x40;
-
-/** Writes the guard of one function. */
-export function writeGuard(out: Writer, places: Places, slot: number, redirect: Redirect): void {
-  const slotWord = places.firstSlot + slot;
-  writeCondition(out, places, slot);
-  out.u8(op.if).u8(emptyBlock);
-  if (places.attention !== undefined) {
-    writeVisit(out, places, places.attention);
-    out.u8(op.globalGet).u32(slotWord).u8(op.if).u8(emptyBlock);
-  }
-  out.u8(op.globalGet).u32(slotWord).u8(op.globalSet).u32(places.word);
-  for (let i = 0; i < redirect.params; i += 1) out.u8(op.localGet).u32(i);
-  out.u8(op.returnCall).u32(redirect.index);
-  if (places.attention !== undefined) out.u8(op.end);
-  out.u8(op.end);
+/** What one function's guard looks at, and where it goes. */
+export interface Guard {
+  readonly slotWord: GlobalIndex;
+  readonly redirect: Redirect;
 }
 
-/** Passes over the guard that the instructions at the reader's place begin with: up to the end of its outermost `if`. */
-export function skipGuard(r: Reader): void {
-  const i: Instruction = { opcode: op.nop, at: r.at, immediate: r.at, index: -1, next: r.at };
-  for (let depth = 0; depth > 0 || i.opcode !== op.end; ) {
-    readInstruction(r, i);
-    if (i.opcode === op.if) depth += 1;
-    if (i.opcode === op.end) depth -= 1;
-  }
+/** Is told where each branch of a guard stands, and whether it goes into the first arm. */
+export type OnBranch = (at: number, likely: boolean) => void;
+
+export const emptyBlock = 0x40;
+
+/**
+ * Writes what a guard has in front of the instructions of a body: they are the first arm of an `if`, so that V8 has what a taken slot
+ * needs behind them.
+ */
+export function writeGuard(
+  out: Writer,
+  places: Places,
+  { slotWord, redirect }: Guard,
+  onBranch?: OnBranch,
+): void {
+  if (places.attention !== undefined) writeVisit(out, places, places.attention, onBranch);
+  out.u8(op.globalGet).u32(slotWord).u8(op.i32Eqz);
+  onBranch?.(out.length, true);
+  out.u8(op.if).raw(redirect.block);
 }
 
-/** Calls the host where it wants that; it may change the slot word. */
-function writeVisit(out: Writer, places: Places, attention: NonNullable<Places['attention']>): void {
-  writeAttention(out, attention.memory);
-  out.u8(op.if).u8(emptyBlock).u8(op.i32Const).s32(attentionEntry);
-  out.u8(op.callIndirect).u32(attention.type).u32(places.slotTable).u8(op.end);
+/** Writes what it has behind them, in place of the `end` of the body: the way to the patch. */
+export function writeWayOut(out: Writer, { word }: Places, { slotWord, redirect }: Guard): void {
+  const { index, params } = redirect;
+  out.u8(op.else);
+  out.u8(op.globalGet).u32(slotWord).u8(op.globalSet).u32(word);
+  for (let i = 0; i < params; i += 1) out.u8(op.localGet).u32(i);
+  out.u8(op.returnCall).u32(index).u8(op.end).u8(op.end);
 }
 
-/** What makes a guard leave the straight path: a patch in the slot, or the host wants to be called. */
-export function writeCondition(out: Writer, places: Places, slot: number): Writer {
-  out.u8(op.globalGet).u32(places.firstSlot + slot);
-  if (places.attention === undefined) return out;
-  writeAttention(out, places.attention.memory);
-  return out.u8(op.i32Or);
-}
-
-/** i32.atomic.load of word 0: alignment 4 and, by bit 6, a memory index. */
-function writeAttention(out: Writer, memory: number): void {
+/** Calls the host where it wants that; it may change the slot word. i32.atomic.load of word 0: alignment 4 and, by bit 6, a memory index. */
+function writeVisit(
+  out: Writer,
+  { slotTable }: Places,
+  { memory, type }: NonNullable<Places['attention']>,
+  onBranch?: OnBranch,
+): void {
   out.u8(op.i32Const).s32(0).raw([0xfe, 0x10, 0x42]).u32(memory).u32(0);
+  onBranch?.(out.length, false);
+  out.u8(op.if).u8(emptyBlock).u8(op.i32Const).s32(attentionEntry);
+  out.u8(op.callIndirect).u32(type).u32(slotTable).u8(op.end);
+}
+
+const opens: ReadonlySet<number> = new Set([op.block, op.loop, op.if, op.try, op.tryTable]);
+const closes: ReadonlySet<number> = new Set([op.end, op.delegate]);
+
+/** Reads over a guard, from the reader's place on, and tells where the instructions between its two parts stand, without their `end`. */
+export function guardedCode(r: Reader): Range {
+  const i: Instruction = { opcode: op.nop, at: r.at, immediate: r.at, index: -1, next: r.at };
+  const next = (): number => {
+    readInstruction(r, i);
+    return i.opcode;
+  };
+  while (next() !== op.i32Eqz);
+  next();
+  const start = r.at;
+  let depth = 1;
+  for (let opcode = next(); depth > 1 || opcode !== op.else; opcode = next()) {
+    if (opens.has(opcode)) depth += 1;
+    if (closes.has(opcode)) depth -= 1;
+  }
+  return { start, end: i.at };
 }
 
 /** How many functions are added. */

@@ -1,5 +1,5 @@
 // The thread in which binaryen works: its memory grows to twenty times the module and is given back only when the
-// thread ends. It reads a module that has its additions already, puts a guard into each function that is to have one
+// thread ends. It reads a module that has its additions already, puts a guard around each function that is to have one
 // (docs/architecture.md, section 1) and writes the module.
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -15,18 +15,18 @@ interface BinaryenModule {
   getGlobalByIndex(index: number): Pointer;
   getNumFunctions(): number;
   block(label: null, children: Pointer[], type: Type): Pointer;
-  if(condition: Pointer, then: Pointer): Pointer;
+  if(condition: Pointer, then: Pointer, otherwise: Pointer): Pointer;
   return_call(name: string, operands: Pointer[], results: Type): Pointer;
   emitBinary(): Uint8Array;
   readonly global: { get(name: string, type: Type): Pointer; set(name: string, value: Pointer): Pointer };
   readonly local: { get(index: number, type: Type): Pointer };
-  readonly i32: { const(value: number): Pointer; ne(a: Pointer, b: Pointer): Pointer };
+  readonly i32: { eqz(value: Pointer): Pointer };
 }
 
 interface Binaryen {
   readonly Features: Readonly<Record<string, number | undefined>>;
   readonly i32: Type;
-  readonly none: Type;
+  readonly unreachable: Type;
   setDebugInfo(on: boolean): void;
   readBinary(bytes: Uint8Array, features: number): BinaryenModule;
   getExceptionMessage(thrown: unknown): unknown;
@@ -59,7 +59,7 @@ async function work(job: GuardJob): Promise<void> {
 }
 
 function addGuards(binaryen: Binaryen, m: BinaryenModule, job: GuardJob): void {
-  const { i32, none } = binaryen;
+  const { i32, unreachable } = binaryen;
   const globalName = (index: number): string => binaryen.getGlobalInfo(m.getGlobalByIndex(index)).name;
   const word = globalName(job.word);
   job.functions.forEach((index, slot) => {
@@ -74,8 +74,9 @@ function addGuards(binaryen: Binaryen, m: BinaryenModule, job: GuardJob): void {
       m.global.set(word, m.global.get(slotWord, i32)),
       m.return_call(redirect, operands, results),
     ];
-    const guard = m.if(m.global.get(slotWord, i32), m.block(null, taken, none));
-    binaryen.Function.setBody(f, m.block(null, [guard, binaryen.Function.getBody(f)], results));
+    const notTaken = m.i32.eqz(m.global.get(slotWord, i32));
+    const guarded = m.if(notTaken, binaryen.Function.getBody(f), m.block(null, taken, unreachable));
+    binaryen.Function.setBody(f, guarded);
   });
 }
 

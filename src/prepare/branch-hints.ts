@@ -1,21 +1,18 @@
-// Branch hints: one for each guard, that its slot is not taken, and those that the kernel brings, moved behind the guards.
+// Branch hints: for each guard, that its slot is not taken, and those that the kernel brings, moved behind the guards.
 // They change no behaviour; engines that know them (V8 14) keep the taken branch out of the way.
 //
 //   metadata.code.branch_hint := vec(function:u32 vec(offset:u32 1:u32 hint:u8))    offsets count from the locals vector
 
 import { Reader, skipLocals, Writer } from '../wasm/index.ts';
-import { writeCondition } from './additions.ts';
-import type { Job } from './job.ts';
+import { type Job, writeStart } from './job.ts';
 import { isGuarded, type PlannedFunction } from './plan.ts';
 
 export const branchHintSection = 'metadata.code.branch_hint';
 
-const unlikely = 0;
-
 /** The section's payload. `kept` are the kernel's own hints, already moved, in the same form. */
 export function writeBranchHints(job: Job, kept: Uint8Array | undefined): Uint8Array {
   const items = readHints(kept);
-  if (job.guards) for (const f of job.plan.functions) addGuardHint(job, f, items);
+  if (job.guards) for (const f of job.plan.functions) addGuardHints(job, f, items);
   const functions = [...items].sort(([a], [b]) => a - b);
   const out = new Writer(functions.length * 8 + 16);
   out.vector(functions, ([index, hints]) => {
@@ -44,10 +41,13 @@ function readHints(payload: Uint8Array | undefined): Map<number, Hint[]> {
   return items;
 }
 
-/** The guard's first `if` stands right behind its condition; no other hint can stand before it. */
-function addGuardHint(job: Job, f: PlannedFunction, items: Map<number, Hint[]>): void {
+/** A guard's branches stand before all others. */
+function addGuardHints(job: Job, f: PlannedFunction, items: Map<number, Hint[]>): void {
   if (!isGuarded(f)) return;
   const locals = skipLocals(job.m.bytes, f.body) - f.body.start;
-  const offset = locals + writeCondition(new Writer(32), job.places, f.slot).length;
-  items.set(f.moved, [{ offset, value: [unlikely] }, ...(items.get(f.moved) ?? [])]);
+  const hints: Hint[] = [];
+  writeStart(job, f, new Writer(32), (at, likely) =>
+    hints.push({ offset: locals + at, value: [Number(likely)] }),
+  );
+  items.set(f.moved, [...hints, ...(items.get(f.moved) ?? [])]);
 }

@@ -2,7 +2,7 @@
 // imports go away: there they are walked, because function indices move and the calls of the hooks disappear.
 
 import { op, type Range, Reader, skipLocals, u32Size, Writer, walk } from '../wasm/index.ts';
-import { guardOf, type Job } from './job.ts';
+import { type Job, writeEnd, writeStart } from './job.ts';
 import type { PlannedFunction } from './plan.ts';
 
 /** A section's payload of known length that is written straight to where it belongs: it may be most of a large module. */
@@ -30,28 +30,35 @@ export function layOutCode(job: Job, added: readonly Uint8Array[]): Payload {
 function guardedBodies(job: Job): Payload {
   const { m, plan } = job;
   const guards = new Writer(plan.functions.length * 40 + 64);
-  const guardEnds = new Uint32Array(plan.functions.length);
+  /** Where, in `guards`, what stands in front of a body's instructions ends, and what stands behind them. */
+  const starts = new Uint32Array(plan.functions.length);
+  const ends = new Uint32Array(plan.functions.length);
   const codeStarts = new Uint32Array(plan.functions.length);
   let length = 0;
   plan.functions.forEach((f, i) => {
     const before = guards.length;
-    guardEnds[i] = guardOf(job, f, guards).length;
+    starts[i] = writeStart(job, f, guards).length;
+    ends[i] = writeEnd(job, f, guards).length;
     codeStarts[i] = skipLocals(m.bytes, f.body);
-    const size = f.body.end - f.body.start + guards.length - before;
+    const size = codeEnd(f) - f.body.start + guards.length - before;
     length += u32Size(size) + size;
   });
   const writeTo = (out: Writer): void => {
     const guardBytes = guards.view();
     let from = 0;
-    plan.functions.forEach(({ body }, i) => {
-      const to = guardEnds[i] ?? from;
-      const code = codeStarts[i] ?? body.start;
-      out.u32(body.end - body.start + to - from).copy(m.bytes, body.start, code);
-      out.copy(guardBytes, from, to).copy(m.bytes, code, body.end);
-      from = to;
+    plan.functions.forEach((f, i) => {
+      const [code = 0, start = 0, end = 0] = [codeStarts[i], starts[i], ends[i]];
+      out.u32(codeEnd(f) - f.body.start + end - from).copy(m.bytes, f.body.start, code);
+      out.copy(guardBytes, from, start).copy(m.bytes, code, codeEnd(f)).copy(guardBytes, start, end);
+      from = end;
     });
   };
   return { length, writeTo };
+}
+
+/** Where the last `end` of a body stands. */
+function codeEnd({ body }: PlannedFunction): number {
+  return body.end - 1;
 }
 
 function rewrittenBodies(job: Job): Payload {
@@ -66,9 +73,12 @@ export type Moved = (from: number, to: number) => void;
 
 /** Writes one body as it will stand: locals, guard, instructions. */
 export function writeBody(job: Job, f: PlannedFunction, out: Writer, moved?: Moved): Writer {
-  const at = skipLocals(job.m.bytes, f.body);
-  guardOf(job, f, out.copy(job.m.bytes, f.body.start, at));
-  return copyCode(job, out, { start: at, end: f.body.end }, moved);
+  const start = skipLocals(job.m.bytes, f.body);
+  const end = codeEnd(f);
+  writeStart(job, f, out.copy(job.m.bytes, f.body.start, start));
+  copyCode(job, out, { start, end }, moved);
+  moved?.(end, out.length);
+  return writeEnd(job, f, out);
 }
 
 /** Copies instructions, with function indices moved and the calls of hooks taken out. */

@@ -16,7 +16,7 @@ import { chunkSize } from './additions.ts';
 import { branchHintSection, writeBranchHints } from './branch-hints.ts';
 import { writeBody } from './code-section.ts';
 import { isDebugSection } from './debug/index.ts';
-import { guardOf, type Job } from './job.ts';
+import { type Job, writeStart } from './job.ts';
 import type { PlannedFunction } from './plan.ts';
 import { addFeatures, addToProducers } from './provenance.ts';
 
@@ -106,7 +106,7 @@ function moveCodeMetadata(payload: Uint8Array, job: Job): Uint8Array {
 
 /** Where the instructions of a body go: behind its guard, and up where calls of fentry hooks were before them. */
 function offsetsIn(job: Job, f: PlannedFunction): (offset: number) => number | undefined {
-  const guard = guardOf(job, f, new Writer(64)).length;
+  const guard = writeStart(job, f, new Writer(64)).length;
   const size = f.body.end - f.body.start;
   if (job.plan.fentry === undefined) return (offset) => (offset < size ? offset + guard : undefined);
   const moved = new Map<number, number>();

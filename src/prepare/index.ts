@@ -1,6 +1,6 @@
 // A kernel in, a prepared module out.
 
-export { skipGuard } from './additions.ts';
+export { guardedCode } from './additions.ts';
 export {
   type CachedModule,
   type CacheOptions,

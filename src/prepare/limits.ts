@@ -3,9 +3,10 @@
 
 import { WgraftError } from '../errors.ts';
 import type { WasmModule } from '../wasm/index.ts';
-import { chunkSize, fixedFunctions, ownGlobals } from './additions.ts';
+import { chunkSize, fixedFunctions, ownGlobals, ownTypes } from './additions.ts';
 import { isExported } from './job.ts';
 import { isGuarded, type Plan } from './plan.ts';
+import { severalResults } from './redirects.ts';
 
 const limits = {
   types: 1_000_000,
@@ -23,7 +24,7 @@ export function checkLimits(m: WasmModule, plan: Plan): void {
   const redirects = new Set(guarded.map((f) => m.functions[f.index])).size;
   const reserved = m.memories.length + m.tables.length + m.tags.length + m.globals.filter(isExported).length;
   const counts: Record<keyof typeof limits, number> = {
-    types: m.types.length + (plan.attention ? 2 : 1),
+    types: m.types.length + ownTypes(plan) + severalResults(m, plan).length,
     functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves + redirects,
     tables: m.tables.length + 1,
     globals: m.globals.length + plan.guards + ownGlobals,

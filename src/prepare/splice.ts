@@ -5,33 +5,25 @@ import { attentionEntry, attentionImport, preparedExports, reservedExport } from
 import {
   customHeader,
   type ElementSegment,
-  type FuncIndex,
-  funcType,
   op,
   type Range,
   Reader,
   type Section,
   sectionIds,
   sectionOrder,
-  type TypeIndex,
   type WasmModule,
   Writer,
+  writeValType,
 } from '../wasm/index.ts';
-import {
-  addedFunctions,
-  chunkSize,
-  fixedFunctions,
-  ownGlobals,
-  type Places,
-  type Redirect,
-} from './additions.ts';
+import { addedFunctions, chunkSize, fixedFunctions, ownGlobals, ownTypes, type Places } from './additions.ts';
 import { branchHintSection } from './branch-hints.ts';
 import { copyCode, layOutCode, type Payload } from './code-section.ts';
 import { addedCustom, addedHints, rewriteCustom } from './custom-sections.ts';
 import { AddressMap, moveDebugInfo } from './debug/index.ts';
 import { isExported, type Job } from './job.ts';
 import { type CustomSection, describeOriginals } from './original-sections.ts';
-import { isGuarded, type Plan } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { findRedirects, severalResults } from './redirects.ts';
 import type { MovedCode } from './source-map.ts';
 
 export interface SpliceOptions {
@@ -138,21 +130,14 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
     set,
     fill: set + 1,
     firstLeaf,
-    redirects: findRedirects(m, plan, firstLeaf + Math.ceil(plan.guards / chunkSize)),
+    redirects: findRedirects(m, plan, {
+      first: firstLeaf + Math.ceil(plan.guards / chunkSize),
+      firstBlockType: m.types.length + ownTypes(plan),
+    }),
+    blockTypes: severalResults(m, plan),
     firstSegment: m.elements.length,
     attention: plan.attention ? { memory: m.memories.length, type: m.types.length + 1 } : undefined,
   };
-}
-
-function findRedirects(m: WasmModule, plan: Plan, first: FuncIndex): Map<TypeIndex, Redirect> {
-  const redirects = new Map<TypeIndex, Redirect>();
-  for (const f of plan.functions) {
-    const type = m.functions[f.index] ?? 0;
-    if (!isGuarded(f) || redirects.has(type)) continue;
-    const params = funcType(m, f.index).params.length;
-    redirects.set(type, { index: first + redirects.size, type, params });
-  }
-  return redirects;
 }
 
 function changedSections(job: Job): Map<number, Uint8Array | Payload> {
@@ -161,9 +146,11 @@ function changedSections(job: Job): Map<number, Uint8Array | Payload> {
   const changed = new Map<number, Uint8Array | Payload>([
     [
       sectionIds.type,
-      appendTo(m, sectionIds.type, plan.attention ? 2 : 1, (w) => {
+      appendTo(m, sectionIds.type, ownTypes(plan) + places.blockTypes.length, (w) => {
         w.raw([0x60, 2, 0x7f, 0x7f, 0]);
         if (plan.attention) w.raw([0x60, 0, 0]);
+        for (const results of places.blockTypes)
+          w.raw([0x60, 0]).vector(results, (type) => writeValType(w, type, (index) => index));
       }),
     ],
     [

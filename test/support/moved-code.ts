@@ -1,5 +1,6 @@
-// Where code went when a module was prepared, found out from both modules alone: a body's instructions are the last ones of the
-// prepared body, whatever stands in front of them now. Knows nothing of how preparing moves things.
+// Where code went when a module was prepared, found out from both modules alone: a body's instructions stand in the prepared body as
+// they were, whatever is in front of them now, and either are all of it or are the first arm of an `if`, whose `else` has taken the place
+// of their `end`. Knows nothing of how preparing moves things.
 
 import { type Body, bodyReader, op, skipLocals, type WasmModule, walk } from '../../src/wasm/index.ts';
 
@@ -28,6 +29,23 @@ export interface MovedCode {
   readonly count: number;
 }
 
+const [end, otherwise] = ['0b', '05'];
+
+/** Where the instructions that stay begin among the others: the only place there is. */
+function placeOf(before: readonly Instruction[], after: readonly Instruction[]): number | undefined {
+  const texts = before.filter(({ removed }) => !removed).map(({ text }) => text);
+  const now = after.map(({ text }) => text);
+  if (texts.at(-1) !== end) return undefined;
+  const wanted = now.length === texts.length ? texts : [...texts.slice(0, -1), otherwise];
+  const places = [...now.keys()].filter((at) => wanted.every((text, k) => now[at + k] === text));
+  const [place, ...more] = places;
+  return more.length === 0 ? place : undefined;
+}
+
+function fail(what: string): never {
+  throw new Error(what);
+}
+
 /** @param hook index of the function whose calls go away */
 export function movedCode(old: WasmModule, prepared: WasmModule, hook?: number): MovedCode {
   const to = new Map<number, number>();
@@ -37,13 +55,11 @@ export function movedCode(old: WasmModule, prepared: WasmModule, hook?: number):
     if (now === undefined) throw new Error(`function ${i} is gone`);
     const before = instructionsOf(old, body, hook);
     const after = instructionsOf(prepared, now, undefined);
-    let next = after.length;
-    for (const instruction of before.toReversed()) {
-      if (!instruction.removed) next -= 1;
-      const there = after[next];
-      if (there === undefined || (!instruction.removed && there.text !== instruction.text))
-        throw new Error(`function ${i} has no such instruction at ${instruction.at}`);
+    let next = placeOf(before, after) ?? fail(`function ${i} has not these instructions`);
+    for (const instruction of before) {
+      const there = after[next] ?? fail(`function ${i} has no such instruction at ${instruction.at}`);
       to.set(instruction.at, there.at);
+      if (!instruction.removed) next += 1;
       count += 1;
     }
     if (skipLocals(old.bytes, body) - body.start !== skipLocals(prepared.bytes, now) - now.start)

@@ -5,7 +5,7 @@
 import { Reader, sectionIds, skipLocals, u32Size, Writer } from '../../wasm/index.ts';
 import { addedCount } from '../additions.ts';
 import { writeBody } from '../code-section.ts';
-import { guardOf, type Job } from '../job.ts';
+import { type Job, writeEnd, writeStart } from '../job.ts';
 import type { PlannedFunction } from '../plan.ts';
 
 /** Code that moves as one. */
@@ -86,9 +86,9 @@ export class AddressMap {
     let size: number;
     if (job.plan.fentry === undefined) {
       const code = skipLocals(job.m.bytes, f.body);
-      const guard = guardOf(job, f, this.#guard.reset()).length;
+      const guard = writeStart(job, f, this.#guard.reset()).length;
       moves.push([code, code - start + guard]);
-      size = end - start + guard;
+      size = end - 1 - start + writeEnd(job, f, this.#guard).length;
     } else {
       let shift = Number.NaN;
       size = writeBody(job, f, new Writer(end - start + 64), (from, to) => {

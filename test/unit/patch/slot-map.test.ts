@@ -55,13 +55,13 @@ test('what is written is read back', () => {
 describe('refused', () => {
   test('another version, with both versions and what to do', () => {
     const later = writeSlotMap(map);
-    later[0] = 3;
+    later[0] = 4;
     expect(() => readSlotMap(later)).toThrow(
       expect.objectContaining({
         code: 'WGRAFT_ERR_SLOT_MAP_VERSION',
-        message: 'the slot map has version 3, this wgraft reads version 2',
+        message: 'the slot map has version 4, this wgraft reads version 3',
         hint: 'prepare the module again with this version of wgraft',
-        details: { found: 3, known: 2 },
+        details: { found: 4, known: 3 },
       }),
     );
   });

@@ -129,8 +129,8 @@ describe('branch hints', () => {
     expect(hints(bytes)).toEqual(expected);
     for (const engine of ['splice', 'binaryen'] as const) {
       const { bytes: prepared, report } = await prepare(bytes, { engine, slots: 'all' });
-      // splice says of each guard that its slot is not taken: `if` (4), unlikely (0), before the function's own.
-      const guard = engine === 'splice' ? [[4, 0]] : [];
+      // splice says of each guard that its slot is not taken: `if` (4), likely (1), before the function's own.
+      const guard = engine === 'splice' ? [[4, 1]] : [];
       expect([engine, hints(prepared), report.dropped]).toEqual([engine, [...guard, ...expected], []]);
     }
   });
@@ -140,9 +140,9 @@ describe('branch hints', () => {
     const { bytes } = await prepare(kernel, { slots: 'auto' });
     const m = readModule(bytes);
     const section = findCustom(m.sections, 'metadata.code.branch_hint');
-    // Functions 0 and 1; one hint each, of one byte: unlikely. The `if` stands behind the locals and `global.get N`.
-    expect([...bytes.subarray(section?.payload, section?.end)]).toEqual([2, 0, 1, 3, 1, 0, 1, 1, 3, 1, 0]);
-    expect(bytes[(m.bodies[0]?.start ?? 0) + 3]).toBe(4);
+    // Functions 0 and 1; one hint each, of one byte: likely. The `if` stands behind the locals, `global.get N` and `i32.eqz`.
+    expect([...bytes.subarray(section?.payload, section?.end)]).toEqual([2, 0, 1, 4, 1, 1, 1, 1, 4, 1, 1]);
+    expect(bytes[(m.bodies[0]?.start ?? 0) + 4]).toBe(4);
   });
 
   test('damaged ones are left out and said', async () => {

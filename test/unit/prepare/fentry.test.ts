@@ -105,14 +105,15 @@ describe.each(hooks)('%s', (name, type, call) => {
     ]);
   });
 
-  test('the guard stands before the prologue of the frame', async () => {
+  test('the guard stands before the prologue of the frame, the way to the patch behind all', async () => {
     const { bytes: prepared } = await prepare(bytes);
     const m = readModule(prepared);
     const framed = m.bodies[4 - m.imported.func] ?? { start: 0, end: 0 };
     const opcodes: number[] = [];
     walk(bodyReader(prepared, framed), (i) => void opcodes.push(i.opcode));
+    expect(opcodes.slice(0, 3)).toEqual([op.globalGet, op.i32Eqz, op.if]);
     const redirect = [op.globalGet, op.globalSet, op.localGet, op.returnCall, op.end];
-    expect(opcodes.slice(0, 7)).toEqual([op.globalGet, op.if, ...redirect]);
+    expect(opcodes.slice(-7)).toEqual([op.else, ...redirect, op.end]);
   });
 
   test.each(['splice', 'binaryen'] as const)('the %s engine keeps what the kernel does', async (engine) => {

@@ -30,6 +30,9 @@ const tabled = `
   (func $kept)
   (func (export "run") (call $near) (call_indirect (i32.const 1)))`;
 
+/** What stands around its main loop has guards whatever its size. */
+const command = '(func (export "_start") (loop (call $turn) (br 0))) (func $turn)';
+
 const map = Buffer.from('{"version":3,"sources":["a.c"],"names":[],"mappings":"gEAAA,EAAA"}').toString(
   'base64',
 );
@@ -45,7 +48,8 @@ async function* prepared(): AsyncGenerator<Uint8Array> {
   for (const { text } of kernels) for (const slots of slotPolicies) yield make(wat(text), { slots });
   yield make(withCustom(marked, custom), {});
   for (const slots of slotPolicies)
-    for (const text of [`(module ${tabled})`, largeProgram(tabled)]) yield make(wat(text), { slots });
+    for (const text of [`(module ${tabled})`, largeProgram(tabled), largeProgram(command)])
+      yield make(wat(text), { slots });
   yield make(marked, { attention: true });
   yield make(marked, { engine: 'binaryen' });
   for (const flags of [['-g'], ['-gdwarf-4', '-O0']]) yield make(await compileDebug(everyMember, flags), {});

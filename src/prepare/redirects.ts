@@ -1,0 +1,55 @@
+// Redirects: one function for each type of a function that has a guard.
+
+import {
+  type FuncIndex,
+  type FuncType,
+  funcType,
+  type TypeIndex,
+  type ValType,
+  type WasmModule,
+  Writer,
+  writeValType,
+} from '../wasm/index.ts';
+import { emptyBlock, type Redirect } from './additions.ts';
+import { isGuarded, type Plan } from './plan.ts';
+
+/** By the type, in the order of their indices. The types of `severalResults` stand from `firstBlockType` on. */
+export function findRedirects(
+  m: WasmModule,
+  plan: Plan,
+  { first, firstBlockType }: { readonly first: FuncIndex; readonly firstBlockType: TypeIndex },
+): Map<TypeIndex, Redirect> {
+  const blocks = severalResults(m, plan).map(String);
+  const redirects = new Map<TypeIndex, Redirect>();
+  for (const [type, { params, results }] of guardedTypes(m, plan)) {
+    const block = new Writer(8);
+    const [result] = results;
+    if (result === undefined) block.u8(emptyBlock);
+    else if (results.length === 1) writeValType(block, result, (index) => index);
+    else block.s32(firstBlockType + blocks.indexOf(String(results)));
+    redirects.set(type, {
+      index: first + redirects.size,
+      type,
+      params: params.length,
+      block: block.toBytes(),
+    });
+  }
+  return redirects;
+}
+
+/** The results of functions that have a guard and more than one, each list once: a block that leaves them needs a type. */
+export function severalResults(m: WasmModule, plan: Plan): (readonly ValType[])[] {
+  const found = new Map<string, readonly ValType[]>();
+  for (const { results } of guardedTypes(m, plan).values())
+    if (results.length > 1) found.set(String(results), results);
+  return [...found.values()];
+}
+
+function guardedTypes(m: WasmModule, plan: Plan): Map<TypeIndex, FuncType> {
+  const types = new Map<TypeIndex, FuncType>();
+  for (const f of plan.functions) {
+    const type = m.functions[f.index] ?? 0;
+    if (isGuarded(f) && !types.has(type)) types.set(type, funcType(m, f.index));
+  }
+  return types;
+}
