@@ -97,7 +97,7 @@ export class Instance {
     if (this.#staged.has(patch.id)) return;
     const reservation = this.#reservations.get(patch.id) ?? {};
     this.#reservations.set(patch.id, reservation);
-    const staged = stagePatch(this, patch, reservation);
+    const staged = stagePatch(this, patch, reservation, this.#staged.size === 0);
     this.#staged.set(patch.id, staged);
     countFor(this.#instance, staged.instance);
   }

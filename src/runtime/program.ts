@@ -2,6 +2,7 @@
 
 import { WgraftError } from '../errors.ts';
 import {
+  hasGuard,
   readSlotMap,
   type SlotMap,
   type SlotMapFunction,
@@ -14,6 +15,7 @@ import { Instance, type Wake } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatchStatus } from './operations.ts';
 import { Places, type PlacesJson } from './places.ts';
+import type { Reach } from './slot-table.ts';
 
 /** A patch on a program. Its state moves applying -> applied -> reverting -> (gone), and back on a reversal. */
 export interface PatchRecord {
@@ -56,6 +58,7 @@ export class Program {
   #importsMemory: boolean | undefined;
   #functions: ReadonlyMap<FuncIndex, SlotMapFunction> | undefined;
   #inTable: ReadonlyMap<SlotIndex, SlotMapFunction> | undefined;
+  #reach: Reach | undefined;
 
   constructor(name: string, buildId: string, module: WebAssembly.Module) {
     this.name = name;
@@ -80,6 +83,11 @@ export class Program {
       this.map.functions.flatMap((f) => (f.tableEntries.length > 0 ? [[f.slot ?? 0, f]] : [])),
     );
     return this.#inTable.get(slot);
+  }
+
+  get reach(): Reach {
+    this.#reach ??= reachOf(this.map);
+    return this.#reach;
   }
 
   /** Instances can have one memory in common; one that is not imported is each one's own. */
@@ -124,6 +132,15 @@ export class Program {
   get instances(): Instance[] {
     return [...this.#instances].flatMap((ref) => ref.deref() ?? []);
   }
+}
+
+function reachOf({ functions }: SlotMap): Reach {
+  let [guard, tableEntry] = [-1, -1];
+  for (const f of functions) {
+    if (hasGuard(f)) guard = Math.max(guard, f.slot ?? guard);
+    for (const entry of f.tableEntries) tableEntry = Math.max(tableEntry, entry);
+  }
+  return { guard, tableEntry };
 }
 
 /** The build id of a prepared module, hex. @throws WGRAFT_ERR_NOT_PREPARED */

@@ -6,6 +6,12 @@ import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 /** Place in the slot table. 0 is scratch and, as a slot word, the NOP. */
 export type SlotEntry = number;
 
+/** The highest slot that is a guard, and the highest entry of the program's table that is a slot; -1 where there is none. */
+export interface Reach {
+  readonly guard: SlotIndex;
+  readonly tableEntry: number;
+}
+
 export class SlotTable {
   readonly #exports: WebAssembly.Exports;
   readonly #table: WebAssembly.Table;
@@ -33,6 +39,22 @@ export class SlotTable {
     this.#table = table;
     this.#set = set;
     this.#fill = fill;
+  }
+
+  /**
+   * Looks whether the slots that a slot map promises are there, before anything relies on them. All slot words must be 0 still.
+   * @throws RangeError
+   */
+  check({ guard, tableEntry }: Reach): void {
+    try {
+      if (guard >= 0) this.#set(guard, 0);
+    } catch {
+      throw new RangeError(`it has no slot ${guard}, which its slot map names`);
+    }
+    const table = this.reserved('table', 0);
+    const entries = table instanceof WebAssembly.Table ? table.length : 0;
+    if (tableEntry >= entries)
+      throw new RangeError(`its table has ${entries} entries, and its slot map names entry ${tableEntry}`);
   }
 
   /** Sets one slot word: 0, or an entry of the slot table. */

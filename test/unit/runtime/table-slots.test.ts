@@ -2,9 +2,17 @@
 // along who calls them directly.
 
 import { describe, expect, test } from 'vitest';
-import { buildPatchFromBuilds } from '../../../src/build/index.ts';
-import { findSlotMap } from '../../../src/patch/index.ts';
+import { buildPatch, buildPatchFromBuilds } from '../../../src/build/index.ts';
+import { instantiate, Patcher } from '../../../src/index.ts';
+import {
+  findSlotMap,
+  type SlotMap,
+  type SlotMapFunction,
+  slotsSection,
+  writeSlotMap,
+} from '../../../src/patch/index.ts';
 import { prepare } from '../../../src/prepare/index.ts';
+import { readSections, Writer } from '../../../src/wasm/index.ts';
 import { pausing, type Story, smooth, story } from '../../support/story.ts';
 import { largeProgram, methods } from '../../support/table-program.ts';
 import { wat } from '../../support/wat.ts';
@@ -14,8 +22,16 @@ const idle = { env: { pause() {} } };
 const hundredfold = `(module
   (func (export "double") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 100))))`;
 
+function withSlotMap(prepared: Uint8Array, map: SlotMap): Uint8Array<ArrayBuffer> {
+  const out = new Writer(prepared.length + 256).raw(prepared.subarray(0, 8));
+  for (const { name, start, end } of readSections(prepared))
+    if (name === slotsSection) out.custom(name, writeSlotMap(map));
+    else out.raw(prepared.subarray(start, end));
+  return out.toBytes();
+}
+
 /** All ways to double: the table's two entries, a direct call, and one by way of inner; and triple, which nobody changes. */
-function see({ exports: x }: Pick<Story, 'exports'>): number[] {
+function see({ exports: x }: { readonly exports: Story['exports'] }): number[] {
   return [...[1, 3, 2].map((method) => x['dispatch'](method, 10)), x['direct'](10), x['deep'](10)];
 }
 
@@ -79,6 +95,39 @@ test('from two builds, nobody having said that double has two entries and caller
   expect(see(s)).toEqual(patched);
   await s.patcher.revert('fix');
   expect(see(s)).toEqual(old);
+});
+
+// - somebody wrote another slot map into the module, with entries or slots that are not there, and left its build id
+// - the patch is refused before anything is written
+describe('a slot map that promises what is not there is refused in time', () => {
+  const far = (f: SlotMapFunction): SlotMapFunction =>
+    f.name === 'double' ? { ...f, tableEntries: [1, 3, 5] } : f;
+  /** The last guard is of one function more. */
+  const more = (f: SlotMapFunction): SlotMapFunction => {
+    if (f.name === 'filler39') return { ...f, slot: 3, reason: undefined };
+    return f.slot === undefined || f.slot < 3 ? f : { ...f, slot: f.slot + 1 };
+  };
+
+  test.each([
+    ['entries', far, 'its table has 5 entries, and its slot map names entry 5'],
+    ['slots', more, 'it has no slot 3, which its slot map names'],
+  ])('%s', async (_, altered, reason) => {
+    const { bytes: prepared } = await prepare(wat(methods), { slots: 'auto' });
+    const map = findSlotMap(prepared);
+    if (map === undefined) throw new Error('no slot map');
+    const patcher = new Patcher();
+    const module = withSlotMap(prepared, { ...map, functions: map.functions.map(altered) });
+    const source = { kind: 'wat', text: hundredfold, file: 'fix.wat' } as const;
+    const replacements = [{ function: 'double', source }];
+    const { bytes: fix } = await buildPatch({ target: module, replacements, name: 'fix' });
+    const { instance } = await instantiate(module, idle, { name: 'app', patcher });
+    await expect(patcher.apply(fix)).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_STAGE_FAILED',
+      details: { patch: 'fix', reason },
+    });
+    expect(see(instance)).toEqual(old);
+    expect((await patcher.status()).programs[0]?.patches).toEqual([]);
+  });
 });
 
 // - wait has called the host, and the patch that replaces it is applied there
