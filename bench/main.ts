@@ -11,6 +11,7 @@ import { costs } from './costs.ts';
 import { releases } from './engines.ts';
 import { firstCall } from './first-call.ts';
 import { growth } from './growth.ts';
+import { machineCode } from './machine-code.ts';
 import { redirect } from './redirect.ts';
 import { slowdown } from './slowdown.ts';
 import { startup } from './startup.ts';
@@ -25,6 +26,7 @@ const benches: readonly Bench[] = [
   transition,
   attention,
   growth,
+  machineCode,
 ];
 
 const { values, positionals } = parseArgs({

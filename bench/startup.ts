@@ -42,7 +42,8 @@ async function* measure(program: string, node: Release, processes: number): Asyn
     const cell = (figure: keyof Startup, unit: number, digits: number): string => {
       const [value, plain] = [medianOf(slots, figure), medianOf('control', figure)];
       const shown = (value / unit).toFixed(digits);
-      return slots === 'control' ? shown : `${shown} (${(value / plain).toFixed(2)})`;
+      if (slots === 'control' || plain <= 0) return shown;
+      return `${shown} (${(value / plain).toFixed(2)})`;
     };
     yield {
       node,
