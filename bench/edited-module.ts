@@ -56,7 +56,8 @@ function withFunction(bytes: Uint8Array): Bytes {
     const payload = changed.get(section.id);
     const names = section === findCustom(m.sections, 'name');
     if (payload !== undefined) out.section(section.id, payload);
-    else if (names) out.custom('name', moveFunctionNames(bytes.subarray(section.payload, section.end), move));
+    else if (names)
+      out.custom('name', moveFunctionNames(bytes.subarray(section.payload, section.end), { move }));
     else out.raw(bytes.subarray(section.start, section.end));
   }
   return out.toBytes();

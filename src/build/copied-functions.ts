@@ -1,4 +1,4 @@
-// Functions of the prepared program as a module of their own, behind their guards, which imports all else from the program.
+// Functions of the prepared program as a module of their own, without their guards, which imports all else from the program.
 
 import { WgraftError } from '../errors.ts';
 import { guardedCode } from '../prepare/index.ts';
@@ -89,8 +89,11 @@ class Copy {
     const map = (space: IndexSpace, index: number, opcode: number): number =>
       this.#index(space, index, f, opcode);
     copyLocals(r, out, map);
-    const code = isGuarded(this.#target, f) ? guardedCode(r) : { start: r.at, end: body.end - 1 };
-    copyInstructions(new Reader(module.bytes, code.start, code.end), out, map);
+    if (!isGuarded(this.#target, f)) {
+      copyInstructions(r, out, map);
+      return out.toBytes();
+    }
+    copyInstructions(new Reader(guardedCode(r)), out, map);
     return out.u8(op.end).toBytes();
   }
 

@@ -8,7 +8,6 @@ import {
   type GlobalIndex,
   type Instruction,
   op,
-  type Range,
   type Reader,
   readInstruction,
   type SegmentIndex,
@@ -114,11 +113,15 @@ function writeVisit(
   out.u8(op.callIndirect).u32(type).u32(slotTable).u8(op.end);
 }
 
+/** binaryen lets `delegate` leave the guard, too, where an exception is to go to the caller. */
 const opens: ReadonlySet<number> = new Set([op.block, op.loop, op.if, op.try, op.tryTable]);
 const closes: ReadonlySet<number> = new Set([op.end, op.delegate]);
 
-/** Reads over a guard, from the reader's place on, and tells where the instructions between its two parts stand, without their `end`. */
-export function guardedCode(r: Reader): Range {
+/**
+ * The instructions between the two parts of a guard, as they are without it, but for their `end`; the reader is at the guard.
+ * @throws WGRAFT_ERR_WASM_MALFORMED
+ */
+export function guardedCode(r: Reader): Uint8Array {
   const i: Instruction = { opcode: op.nop, at: r.at, immediate: r.at, index: -1, next: r.at };
   const next = (): number => {
     readInstruction(r, i);
@@ -127,12 +130,22 @@ export function guardedCode(r: Reader): Range {
   while (next() !== op.i32Eqz);
   next();
   const start = r.at;
+  const outward: Instruction[] = [];
   let depth = 1;
   for (let opcode = next(); depth > 1 || opcode !== op.else; opcode = next()) {
     if (opens.has(opcode)) depth += 1;
     if (closes.has(opcode)) depth -= 1;
+    if (opcode === op.delegate && i.index === depth) outward.push({ ...i });
   }
-  return { start, end: i.at };
+  const code = r.bytes.slice(start, i.at);
+  for (const { immediate, next: end, index } of outward)
+    code.set(fixedU32(index - 1, end - immediate), immediate - start);
+  return code;
+}
+
+/** LEB128 of so many bytes. */
+function fixedU32(value: number, bytes: number): number[] {
+  return Array.from({ length: bytes }, (_, k) => ((value >>> (7 * k)) & 0x7f) | (k < bytes - 1 ? 0x80 : 0));
 }
 
 /** How many functions are added. */

@@ -64,13 +64,13 @@ function checkFunctions(a: WasmModule, b: WasmModule, places: Places): void {
   }
 }
 
-/** Each function begins with the slot word that the slot map gives it. */
+/** Each function begins with a look at the slot word that the slot map gives it. */
 function checkGuards(a: WasmModule, plan: Plan, places: Places): void {
   for (const { moved, slot } of plan.functions.filter(isGuarded)) {
     const body = a.bodies[moved - a.imported.func] ?? refuse(`function ${moved}`);
     const r = bodyReader(a.bytes, body);
-    if (r.u8() !== op.globalGet || r.u32() !== places.firstSlot + slot)
-      refuse(`the guard of function ${moved}`);
+    const isGuard = r.u8() === op.globalGet && r.u32() === places.firstSlot + slot;
+    if (!isGuard || r.u8() !== op.i32Eqz || r.u8() !== op.if) refuse(`the guard of function ${moved}`);
   }
 }
 

@@ -1,4 +1,4 @@
-// The code section of a prepared module: each body behind its guard. Bodies stay byte for byte, except where fentry
+// The code section of a prepared module: each body in its guard. Bodies stay byte for byte, except where fentry
 // imports go away: there they are walked, because function indices move and the calls of the hooks disappear.
 
 import { op, type Range, Reader, skipLocals, u32Size, Writer, walk } from '../wasm/index.ts';
@@ -71,7 +71,7 @@ function rewrittenBodies(job: Job): Payload {
 /** Tells where an instruction stood in the module and where it stands now in the bytes written. */
 export type Moved = (from: number, to: number) => void;
 
-/** Writes one body as it will stand: locals, guard, instructions. */
+/** Writes one body as it will stand: locals, guard, instructions, the other part of the guard. */
 export function writeBody(job: Job, f: PlannedFunction, out: Writer, moved?: Moved): Writer {
   const start = skipLocals(job.m.bytes, f.body);
   const end = codeEnd(f);

@@ -4,6 +4,7 @@
 import { WgraftError } from '../errors.ts';
 import {
   buildIdSection,
+  type FuncIndex,
   findCustom,
   moveFunctionNames,
   producersSection,
@@ -68,7 +69,20 @@ function ifWellFormed<T, Else>(rewrite: () => T, otherwise: Else): T | Else {
 /** Damaged names stay as they are, unless functions moved: then they could name the wrong ones. */
 function rewriteNames(payload: Uint8Array, job: Job): Uint8Array | undefined {
   const damaged = job.plan.fentry === undefined ? payload : undefined;
-  return ifWellFormed(() => moveFunctionNames(payload, job.plan.move, addedNames(job)), damaged);
+  const { move } = job.plan;
+  const newLabels = (index: FuncIndex): number => labelsBefore(job, index);
+  return ifWellFormed(() => moveFunctionNames(payload, { move, newLabels, added: addedNames(job) }), damaged);
+}
+
+/** A guard's branches are labels, too, and labels are named by their order in a function. */
+function labelsBefore(job: Job, index: FuncIndex): number {
+  const planned = job.plan.functions[index - job.m.imported.func];
+  let count = 0;
+  if (planned !== undefined)
+    writeStart(job, planned, new Writer(64), () => {
+      count += 1;
+    });
+  return count;
 }
 
 function addedNames({ plan, places }: Job): Map<number, string> {
@@ -104,7 +118,7 @@ function moveCodeMetadata(payload: Uint8Array, job: Job): Uint8Array {
   return out.toBytes();
 }
 
-/** Where the instructions of a body go: behind its guard, and up where calls of fentry hooks were before them. */
+/** Where the instructions of a body go: into its guard, and up where calls of fentry hooks were before them. */
 function offsetsIn(job: Job, f: PlannedFunction): (offset: number) => number | undefined {
   const guard = writeStart(job, f, new Writer(64)).length;
   const size = f.body.end - f.body.start;

@@ -96,7 +96,7 @@ export function makePlan(
   return { policy, fentry, functions, slots: slotOf.size, guards: guarded.length, attention, move };
 }
 
-/** A function with a guard in front of it. */
+/** A function that has a guard. */
 export type GuardedFunction = PlannedFunction & { readonly slot: SlotIndex };
 
 export function isGuarded(f: PlannedFunction): f is GuardedFunction {

@@ -10,7 +10,7 @@ import {
   Writer,
   writeValType,
 } from '../wasm/index.ts';
-import { emptyBlock, type Redirect } from './additions.ts';
+import { emptyBlock, type Places, type Redirect } from './additions.ts';
 import { isGuarded, type Plan } from './plan.ts';
 
 /** By the type, in the order of their indices. The types of `severalResults` stand from `firstBlockType` on. */
@@ -18,15 +18,16 @@ export function findRedirects(
   m: WasmModule,
   plan: Plan,
   { first, firstBlockType }: { readonly first: FuncIndex; readonly firstBlockType: TypeIndex },
-): Map<TypeIndex, Redirect> {
-  const blocks = severalResults(m, plan).map(String);
+): Pick<Places, 'redirects' | 'blockTypes'> {
+  const blockTypes = severalResults(m, plan);
+  const typeOf = new Map(blockTypes.map((results, i) => [String(results), firstBlockType + i]));
   const redirects = new Map<TypeIndex, Redirect>();
   for (const [type, { params, results }] of guardedTypes(m, plan)) {
     const block = new Writer(8);
     const [result] = results;
     if (result === undefined) block.u8(emptyBlock);
     else if (results.length === 1) writeValType(block, result, (index) => index);
-    else block.s32(firstBlockType + blocks.indexOf(String(results)));
+    else block.s32(typeOf.get(String(results)) ?? 0);
     redirects.set(type, {
       index: first + redirects.size,
       type,
@@ -34,7 +35,7 @@ export function findRedirects(
       block: block.toBytes(),
     });
   }
-  return redirects;
+  return { redirects, blockTypes };
 }
 
 /** The results of functions that have a guard and more than one, each list once: a block that leaves them needs a type. */

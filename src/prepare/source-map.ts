@@ -1,4 +1,4 @@
-// Source maps of Wasm: every generated column of line 1 is an offset in the file. Behind guards, those in the code move.
+// Source maps of Wasm: every generated column of line 1 is an offset in the file. Inside guards, those in the code move.
 //
 //   sourceMappingURL := name        of a file beside the module, or a data: URL with the map itself
 
@@ -18,7 +18,7 @@ export interface SourceMapOption {
   readonly url: string;
 }
 
-/** Where a module's code stands, before and behind guards. */
+/** Where a module's code stands, before it has guards, and with them. */
 export interface MovedCode {
   readonly addresses: AddressMap;
   /** Where the payload of the code section starts in the prepared module. */

@@ -23,7 +23,7 @@ import { AddressMap, moveDebugInfo } from './debug/index.ts';
 import { isExported, type Job } from './job.ts';
 import { type CustomSection, describeOriginals } from './original-sections.ts';
 import type { Plan } from './plan.ts';
-import { findRedirects, severalResults } from './redirects.ts';
+import { findRedirects } from './redirects.ts';
 import type { MovedCode } from './source-map.ts';
 
 export interface SpliceOptions {
@@ -130,11 +130,10 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
     set,
     fill: set + 1,
     firstLeaf,
-    redirects: findRedirects(m, plan, {
+    ...findRedirects(m, plan, {
       first: firstLeaf + Math.ceil(plan.guards / chunkSize),
       firstBlockType: m.types.length + ownTypes(plan),
     }),
-    blockTypes: severalResults(m, plan),
     firstSegment: m.elements.length,
     attention: plan.attention ? { memory: m.memories.length, type: m.types.length + 1 } : undefined,
   };

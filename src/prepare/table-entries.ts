@@ -1,4 +1,4 @@
-// Functions that a patch can get to without a guard in front of them: nothing but direct calls, which a patch can bring along, and the
+// Functions that a patch can get to without a guard: nothing but direct calls, which a patch can bring along, and the
 // program's own table 0 lead to them, and only the runtime writes that table. Methods of objects are such functions where a
 // compiler dispatches through a table that it keeps to itself (Dart, C++ without an exported table).
 

@@ -92,12 +92,17 @@ export class Instance {
     hideReserved(instance, this.#unwound.watch(instance.exports));
   }
 
+  /** Looks once whether the slots are there that the slot map promises. @throws RangeError */
+  checkSlots(): void {
+    if (this.#staged.size === 0) this.program.checkSlots(this.slots);
+  }
+
   /** Makes a patch ready here; again and again is fine. @throws WGRAFT_ERR_STAGE_FAILED */
   stage(patch: LoadedPatch): void {
     if (this.#staged.has(patch.id)) return;
     const reservation = this.#reservations.get(patch.id) ?? {};
     this.#reservations.set(patch.id, reservation);
-    const staged = stagePatch(this, patch, reservation, this.#staged.size === 0);
+    const staged = stagePatch(this, patch, reservation);
     this.#staged.set(patch.id, staged);
     countFor(this.#instance, staged.instance);
   }

@@ -15,7 +15,7 @@ import { Instance, type Wake } from './instance.ts';
 import type { LoadedPatch } from './loaded-patch.ts';
 import type { PatchStatus } from './operations.ts';
 import { Places, type PlacesJson } from './places.ts';
-import type { Reach } from './slot-table.ts';
+import type { Reach, SlotTable } from './slot-table.ts';
 
 /** A patch on a program. Its state moves applying -> applied -> reverting -> (gone), and back on a reversal. */
 export interface PatchRecord {
@@ -58,7 +58,7 @@ export class Program {
   #importsMemory: boolean | undefined;
   #functions: ReadonlyMap<FuncIndex, SlotMapFunction> | undefined;
   #inTable: ReadonlyMap<SlotIndex, SlotMapFunction> | undefined;
-  #reach: Reach | undefined;
+  #isChecked = false;
 
   constructor(name: string, buildId: string, module: WebAssembly.Module) {
     this.name = name;
@@ -85,9 +85,11 @@ export class Program {
     return this.#inTable.get(slot);
   }
 
-  get reach(): Reach {
-    this.#reach ??= reachOf(this.map);
-    return this.#reach;
+  /** Has an instance, in which no patch is yet, looked at: what holds for one of a module holds for all. @throws RangeError */
+  checkSlots(slots: SlotTable): void {
+    if (this.#isChecked) return;
+    slots.check(reachOf(this.map));
+    this.#isChecked = true;
   }
 
   /** Instances can have one memory in common; one that is not imported is each one's own. */
@@ -135,12 +137,13 @@ export class Program {
 }
 
 function reachOf({ functions }: SlotMap): Reach {
-  let [guard, tableEntry] = [-1, -1];
+  let [last, guard, tableEntry] = [-1, -1, -1];
   for (const f of functions) {
+    last = Math.max(last, f.index);
     if (hasGuard(f)) guard = Math.max(guard, f.slot ?? guard);
     for (const entry of f.tableEntries) tableEntry = Math.max(tableEntry, entry);
   }
-  return { guard, tableEntry };
+  return { function: last, guard, tableEntry };
 }
 
 /** The build id of a prepared module, hex. @throws WGRAFT_ERR_NOT_PREPARED */

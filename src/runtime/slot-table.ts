@@ -6,8 +6,9 @@ import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
 /** Place in the slot table. 0 is scratch and, as a slot word, the NOP. */
 export type SlotEntry = number;
 
-/** The highest slot that is a guard, and the highest entry of the program's table that is a slot; -1 where there is none. */
+/** The highest of what a slot map names: functions, slots that are guards, entries of the program's table; -1 where there is none. */
 export interface Reach {
+  readonly function: FuncIndex;
   readonly guard: SlotIndex;
   readonly tableEntry: number;
 }
@@ -42,15 +43,12 @@ export class SlotTable {
   }
 
   /**
-   * Looks whether the slots that a slot map promises are there, before anything relies on them. All slot words must be 0 still.
+   * Looks whether what a slot map promises is there, before anything relies on it. All slot words must be 0 still.
    * @throws RangeError
    */
-  check({ guard, tableEntry }: Reach): void {
-    try {
-      if (guard >= 0) this.#set(guard, 0);
-    } catch {
-      throw new RangeError(`it has no slot ${guard}, which its slot map names`);
-    }
+  check({ function: last, guard, tableEntry }: Reach): void {
+    expectThere(`function ${last}`, () => last >= 0 && this.functionAt(last));
+    expectThere(`slot ${guard}`, () => guard >= 0 && this.#set(guard, 0));
     const table = this.reserved('table', 0);
     const entries = table instanceof WebAssembly.Table ? table.length : 0;
     if (tableEntry >= entries)
@@ -72,7 +70,7 @@ export class SlotTable {
     for (const entry of tableEntries) table.set(entry, f);
   }
 
-  /** The program's function as a function object: with its slot in front, imported ones included. */
+  /** The program's function as a function object: with its slot, imported ones included. */
   functionAt(index: FuncIndex): unknown {
     this.#fill(0, index);
     const found: unknown = this.#table.get(0);
@@ -101,5 +99,13 @@ export class SlotTable {
   remove(entries: readonly SlotEntry[]): void {
     for (const entry of entries) this.#table.set(entry, null);
     this.#free.push(...entries);
+  }
+}
+
+function expectThere(what: string, touch: () => unknown): void {
+  try {
+    touch();
+  } catch (cause) {
+    throw new RangeError(`it has no ${what}, which its slot map names`, { cause });
   }
 }

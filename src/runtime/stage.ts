@@ -27,19 +27,10 @@ export interface Reservation {
 
 const pageBytes = 65536;
 
-/**
- * Stages a patch.
- * @param first no other patch is in this instance
- * @throws WGRAFT_ERR_STAGE_FAILED, with nothing changed that the program can see
- */
-export function stagePatch(
-  target: Instance,
-  patch: LoadedPatch,
-  reservation: Reservation,
-  first: boolean,
-): StagedPatch {
+/** Stages a patch. @throws WGRAFT_ERR_STAGE_FAILED, with nothing changed that the program can see. */
+export function stagePatch(target: Instance, patch: LoadedPatch, reservation: Reservation): StagedPatch {
   try {
-    if (first) target.slots.check(target.program.reach);
+    target.checkSlots();
     const place = target.sharesMemory ? target.program.places.of(patch.id) : undefined;
     reserve(target, patch, reservation, place);
     const instance = new engine.Instance(patch.module, resolveImports(target, patch, reservation));

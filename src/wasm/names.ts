@@ -37,15 +37,20 @@ function readNames(bytes: Uint8Array, sections: readonly Section[], wanted: numb
   return names;
 }
 
-/**
- * Rewrites a name section's payload for moved function indices: `move` gives the new index, undefined drops the entry.
- * `added` are names for functions behind all others. Other subsections are copied.
- * @throws WGRAFT_ERR_WASM_MALFORMED
- */
+/** Where the functions of a module and what is named in them went. */
+export interface MovedNames {
+  /** The new index; undefined drops the entry. */
+  readonly move: (index: FuncIndex) => FuncIndex | undefined;
+  /** How many labels a function (by its old index) has now in front of those it had. */
+  readonly newLabels?: (index: FuncIndex) => number;
+  /** Names for functions behind all others. */
+  readonly added?: ReadonlyMap<FuncIndex, string>;
+}
+
+/** Rewrites a name section's payload. Subsections of other things are copied. @throws WGRAFT_ERR_WASM_MALFORMED */
 export function moveFunctionNames(
   payload: Uint8Array,
-  move: (index: FuncIndex) => FuncIndex | undefined,
-  added: ReadonlyMap<FuncIndex, string> = new Map(),
+  { move, newLabels = () => 0, added = new Map() }: MovedNames,
 ): Uint8Array {
   const r = new Reader(payload);
   const out = new Writer(payload.length + 64);
@@ -62,8 +67,13 @@ export function moveFunctionNames(
       const inner = new Writer(size + 64);
       inner.vector([...moved, ...added], ([index, name]) => inner.u32(index).name(name));
       out.section(id, inner.view());
-    } else if (id === subsections.locals || id === subsections.labels) {
-      out.section(id, moveIndirect(body, move));
+    } else if (id === subsections.locals) {
+      out.section(
+        id,
+        moveIndirect(body, move, () => 0),
+      );
+    } else if (id === subsections.labels) {
+      out.section(id, moveIndirect(body, move, newLabels));
     } else {
       out.section(id, payload.subarray(body.at, body.end));
     }
@@ -71,19 +81,28 @@ export function moveFunctionNames(
   return out.toBytes();
 }
 
-/** An indirect name map: function index, then a name map that stays as it is. */
-function moveIndirect(body: Reader, move: (index: FuncIndex) => FuncIndex | undefined): Uint8Array {
+/** An indirect name map: function index, then a name map whose indices go up by what `shift` says. */
+function moveIndirect(
+  body: Reader,
+  move: MovedNames['move'],
+  shift: (index: FuncIndex) => number,
+): Uint8Array {
   const inner = new Writer(body.left + 16);
+  const names = new Writer(256);
   let kept = 0;
   body.vector('functions', () => {
-    const to = move(body.u32());
-    const start = body.at;
-    body.vector('names', () => {
-      body.u32();
+    const index = body.u32();
+    const [to, by] = [move(index), shift(index)];
+    const count = body.count('names', 2);
+    names.reset().u32(count);
+    for (let i = 0; i < count; i += 1) {
+      names.u32(body.u32() + by);
+      const start = body.at;
       body.skip(body.u32());
-    });
+      names.copy(body.bytes, start, body.at);
+    }
     if (to === undefined) return;
-    inner.u32(to).raw(body.bytes.subarray(start, body.at));
+    inner.u32(to).raw(names.view());
     kept += 1;
   });
   return new Writer(inner.length + 5).u32(kept).raw(inner.view()).toBytes();

@@ -163,7 +163,7 @@ describe('what is written is read again', () => {
       };
       expect(read(payload)).toEqual(names);
       const expected = names.flatMap(([i, text]) => (i === gone ? [] : [[i > gone ? i - 1 : i, text]]));
-      expect(read(moveFunctionNames(payload, move))).toEqual(expected);
+      expect(read(moveFunctionNames(payload, { move }))).toEqual(expected);
     });
   });
 

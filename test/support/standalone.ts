@@ -29,7 +29,7 @@ export async function standalone(
   const wasm = await WebAssembly.instantiate(module, imports);
   const program = new Program('app', programId(module), module);
   const instance = program.add(wasm, imports, 1);
-  const stage = (bytes: Uint8Array): StagedPatch => stagePatch(instance, loadPatch(bytes), {}, false);
+  const stage = (bytes: Uint8Array): StagedPatch => stagePatch(instance, loadPatch(bytes), {});
   return {
     exports: wasm.exports,
     program,

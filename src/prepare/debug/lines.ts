@@ -1,5 +1,6 @@
 // `.debug_line` of a prepared module. Operations are copied as they are; in front of one that would advance to another
-// address than that where the code went, the address is set anew. That is so once in each function that has a guard.
+// address than that where the code went, the address is set anew. That is so in each function that has a guard: at its first
+// instruction, and behind its last.
 
 import {
   type DebugSections,

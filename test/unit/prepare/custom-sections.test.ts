@@ -10,10 +10,11 @@ import {
   readProducers,
   readSections,
   readTargetFeatures,
+  Writer,
   writeProducers,
   writeTargetFeatures,
 } from '../../../src/wasm/index.ts';
-import { wat, withCustom } from '../../support/wat.ts';
+import { wat, withCustom, withoutNames } from '../../support/wat.ts';
 
 const kernel = wat('(module (func $f (export "f") (param i32) (result i32) (local.get 0)))');
 
@@ -39,6 +40,31 @@ describe('custom sections', () => {
     expect(customs.map((s) => s.name)).toEqual([hints, 'name', ...fresh, ...ours]);
     for (const s of customs.filter((c) => fresh.includes(c.name)))
       expect(bytes.subarray(s.payload, s.end)).toEqual(payload);
+  });
+
+  // - labels are named by their order in a function; f has a guard, whose branches come first, and g has none
+  test.each([
+    [false, 1],
+    [true, 2],
+  ])('labels keep their names; attention: %s', async (attention, branches) => {
+    const two = wat(`(module (func $f (export "f") (block $a (loop $b))) (func $g (block $c)))`);
+    const labels = (first: number): Uint8Array => {
+      const inner = new Writer().u32(2);
+      inner
+        .u32(0)
+        .u32(2)
+        .u32(first)
+        .name('a')
+        .u32(first + 1)
+        .name('b');
+      return new Writer().section(3, inner.u32(1).u32(1).u32(0).name('c').view()).toBytes();
+    };
+    const { bytes } = await prepare(withCustom(withoutNames(two), { name: labels(0) }), {
+      slots: 'entry',
+      attention,
+    });
+    const names = findCustom(readSections(bytes), 'name');
+    expect(bytes.subarray(names?.payload, names?.end)).toEqual(labels(branches));
   });
 
   test.each(['splice', 'binaryen'] as const)(

@@ -1,4 +1,4 @@
-// Slots in the program's own table: functions without a guard in front of them, which a patch gets to by writing the table and by bringing
+// Slots in the program's own table: functions without a guard, which a patch gets to by writing the table and by bringing
 // along who calls them directly.
 
 import { describe, expect, test } from 'vitest';
@@ -108,17 +108,21 @@ describe('a slot map that promises what is not there is refused in time', () => 
     return f.slot === undefined || f.slot < 3 ? f : { ...f, slot: f.slot + 1 };
   };
 
+  /** All are behind the last function. */
+  const nowhere = (f: SlotMapFunction): SlotMapFunction => ({ ...f, index: f.index + 1000 });
+
   test.each([
-    ['entries', far, 'its table has 5 entries, and its slot map names entry 5'],
-    ['slots', more, 'it has no slot 3, which its slot map names'],
-  ])('%s', async (_, altered, reason) => {
+    ['functions', '#1001', nowhere, 'it has no function 1047, which its slot map names'],
+    ['entries', 'double', far, 'its table has 5 entries, and its slot map names entry 5'],
+    ['slots', 'double', more, 'it has no slot 3, which its slot map names'],
+  ])('%s', async (_, name, altered, reason) => {
     const { bytes: prepared } = await prepare(wat(methods), { slots: 'auto' });
     const map = findSlotMap(prepared);
     if (map === undefined) throw new Error('no slot map');
     const patcher = new Patcher();
     const module = withSlotMap(prepared, { ...map, functions: map.functions.map(altered) });
     const source = { kind: 'wat', text: hundredfold, file: 'fix.wat' } as const;
-    const replacements = [{ function: 'double', source }];
+    const replacements = [{ function: name, source }];
     const { bytes: fix } = await buildPatch({ target: module, replacements, name: 'fix' });
     const { instance } = await instantiate(module, idle, { name: 'app', patcher });
     await expect(patcher.apply(fix)).rejects.toMatchObject({

@@ -30,7 +30,10 @@ test('functions and globals are read by index', () => {
 test('when a function goes, the others keep their names and those of their locals', () => {
   const own = sections.find((s) => s.name === 'name');
   const payload = bytes.subarray(own?.payload, own?.end);
-  const moved = moveFunctionNames(payload, (i) => (i === 0 ? undefined : i - 1), new Map([[9, 'added']]));
+  const moved = moveFunctionNames(payload, {
+    move: (i) => (i === 0 ? undefined : i - 1),
+    added: new Map([[9, 'added']]),
+  });
   const after = withNames(moved);
   expect([...readFunctionNames(after, readSections(after))]).toEqual([
     [0, 'one'],
@@ -38,7 +41,7 @@ test('when a function goes, the others keep their names and those of their local
     [9, 'added'],
   ]);
   expect([...readGlobalNames(after, readSections(after))]).toEqual([[0, 'g']]);
-  const same = moveFunctionNames(moved, (i) => i);
+  const same = moveFunctionNames(moved, { move: (i) => i });
   expect(same).toEqual(moved);
 });
 
@@ -50,7 +53,7 @@ describe('a damaged section', () => {
   });
 
   test('is refused where it has to be rewritten', () => {
-    expect(() => moveFunctionNames(new Uint8Array([1, 3, 0xff, 0xff, 0x7f]), (i) => i)).toThrow(
+    expect(() => moveFunctionNames(new Uint8Array([1, 3, 0xff, 0xff, 0x7f]), { move: (i) => i })).toThrow(
       expect.objectContaining({ code: 'WGRAFT_ERR_WASM_MALFORMED' }),
     );
   });
