@@ -5,9 +5,8 @@
 import { findSlotMap, hasGuard, slotPolicies } from '../src/patch/index.ts';
 import { prepare } from '../src/prepare/index.ts';
 import { bodyReader, op, readModule, type WasmModule, walk } from '../src/wasm/index.ts';
-import { observe } from '../test/support/workloads/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
-import { benchPrograms } from './modules.ts';
+import { benchPrograms, largestModule } from './modules.ts';
 
 export const growth: Bench = {
   name: 'growth',
@@ -21,8 +20,7 @@ const defaults = ['sql.js', 'quickjs', 'brotli', 'yoga', 'dart_fmt', 'resvg'];
 
 async function* run({ only }: BenchOptions): AsyncGenerator<Row> {
   for (const program of benchPrograms.filter((w) => (only.length === 0 ? defaults : only).includes(w.name))) {
-    const { modules } = await observe(program.start, 0.02);
-    const [kernel] = [...modules].sort((a, b) => b.length - a.length);
+    const kernel = await largestModule(program);
     if (kernel === undefined) continue;
     const m = readModule(kernel);
     const callers = callersOf(m);

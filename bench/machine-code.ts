@@ -9,10 +9,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { slotPolicies } from '../src/patch/index.ts';
 import { prepare } from '../src/prepare/index.ts';
-import { observe } from '../test/support/workloads/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 import { nodeOf, type Release } from './engines.ts';
-import { benchPrograms } from './modules.ts';
+import { benchPrograms, largestModule } from './modules.ts';
 
 export const machineCode: Bench = {
   name: 'machine-code',
@@ -29,9 +28,9 @@ async function* run({ only, nodes }: BenchOptions): AsyncGenerator<Row> {
   try {
     // Node 22 does not have the flag that keeps V8 from inlining.
     for (const node of nodes.filter((release) => release >= 24))
-      for (const { name, start } of chosen) {
-        const { modules } = await observe(start, 0.02);
-        const kernel = [...modules].sort((a, b) => b.length - a.length)[0];
+      for (const program of chosen) {
+        const { name } = program;
+        const kernel = await largestModule(program);
         if (kernel === undefined) continue;
         const plain = await compiled(node, folder, kernel);
         yield { node, program: name, slots: 'none', functions: plain.functions, bytes: plain.bytes };

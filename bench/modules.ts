@@ -3,7 +3,13 @@
 
 import { type SlotPolicy, slotPolicies } from '../src/patch/index.ts';
 import { type PrepareReport, prepare } from '../src/prepare/index.ts';
-import { type Loader, substitute, type Workload, workloads } from '../test/support/workloads/index.ts';
+import {
+  type Loader,
+  observe,
+  substitute,
+  type Workload,
+  workloads,
+} from '../test/support/workloads/index.ts';
 import { microPrograms } from './micro-programs.ts';
 
 export const modes = ['plain', 'control', ...slotPolicies] as const;
@@ -12,6 +18,12 @@ export type Mode = (typeof modes)[number];
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const benchPrograms: readonly Workload[] = [...workloads, ...microPrograms];
+
+/** Undefined for a program that loads none. */
+export async function largestModule({ start }: Workload): Promise<Bytes | undefined> {
+  const { modules } = await observe(start, 0.02);
+  return [...modules].sort((a, b) => b.length - a.length)[0];
+}
 
 export interface Form {
   readonly loader: Loader;

@@ -6,7 +6,7 @@ import { buildPatch } from '../../../src/build/index.ts';
 import { instantiate, Patcher } from '../../../src/index.ts';
 import { findSlotMap } from '../../../src/patch/index.ts';
 import { guardedCode, prepare } from '../../../src/prepare/index.ts';
-import { bodyReader, readModule, skipLocals, type WasmModule } from '../../../src/wasm/index.ts';
+import { bodyReader, op, Reader, readModule, skipLocals, type WasmModule } from '../../../src/wasm/index.ts';
 import { type Exports, kernels } from '../../support/kernels.ts';
 import { slotted } from '../../support/slots.ts';
 import { wat } from '../../support/wat.ts';
@@ -98,6 +98,18 @@ describe('the code behind a guard is found again as it was', () => {
   test.each(cases)('$name', ({ kernel }) => expectFound(kernel, false));
 
   test.each(forThreads)('with the attention word: $name', ({ kernel }) => expectFound(kernel, true));
+});
+
+test('a guard that is cut anywhere, or none, is refused', async () => {
+  const { bytes } = await prepare(wat('(module (func (param i32) (block $b (br $b))))'), { slots: 'all' });
+  const { start, end } = readModule(bytes).bodies[0] ?? { start: 0, end: 0 };
+  const body = bytes.subarray(start + 1, end);
+  const otherwise = body.indexOf(op.else);
+  expect([...guardedCode(new Reader(body))]).toEqual([op.block, 0x40, op.br, 0, op.end]);
+  const malformed = expect.objectContaining({ code: 'WGRAFT_ERR_WASM_MALFORMED' });
+  for (let cut = 0; cut <= otherwise; cut += 1)
+    expect(() => guardedCode(new Reader(body.subarray(0, cut)))).toThrow(malformed);
+  expect(() => guardedCode(new Reader(Uint8Array.of(op.nop, op.end)))).toThrow(malformed);
 });
 
 async function expectFound(kernel: Uint8Array, attention: boolean): Promise<void> {
