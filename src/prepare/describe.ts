@@ -6,7 +6,6 @@ import type { Engine, SlotMap, SlotMapHeader } from '../patch/index.ts';
 import { version } from '../version.ts';
 import {
   funcType,
-  hasTryBlocks,
   readBuildId,
   readFunctionNames,
   showFuncType,
@@ -38,7 +37,7 @@ export function describe(m: WasmModule, plan: Plan, engine: Engine): SlotMap {
     reason: f.reason,
     hash: hashes.bytes.subarray(i * hashBytes, (i + 1) * hashBytes),
   }));
-  return { ...header(m, plan, engine), hash: hashes.kind, tryBlocks: hasTryBlocks(m), functions };
+  return { ...header(m, plan, engine), hash: hashes.kind, tryBlocks: plan.tryBlocks, functions };
 }
 
 function header(m: WasmModule, plan: Plan, engine: Engine): Omit<SlotMapHeader, 'hash' | 'tryBlocks'> {

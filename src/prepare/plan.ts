@@ -5,6 +5,7 @@ import {
   type Body,
   bodyReader,
   type FuncIndex,
+  hasTryBlocks,
   op,
   type SlotIndex,
   type WasmModule,
@@ -37,6 +38,8 @@ export interface Plan {
   readonly guards: number;
   /** Guards look at the attention word, too. */
   readonly attention: boolean;
+  /** See SlotMapHeader.tryBlocks. */
+  readonly tryBlocks: boolean;
   /** Prepared index of a function; undefined for a hook import that goes away. */
   readonly move: (index: FuncIndex) => FuncIndex | undefined;
 }
@@ -93,7 +96,17 @@ export function makePlan(
   const unguarded = withSlot.filter((f) => f.tableEntries.length > 0);
   const slotOf = new Map([...guarded, ...unguarded].map(({ index }, slot) => [index, slot]));
   const functions = planned.map((f) => ({ ...f, slot: slotOf.get(f.index) }));
-  return { policy, fentry, functions, slots: slotOf.size, guards: guarded.length, attention, move };
+  const tryBlocks = found?.tryBlocks ?? hasTryBlocks(m);
+  return {
+    policy,
+    fentry,
+    functions,
+    slots: slotOf.size,
+    guards: guarded.length,
+    attention,
+    tryBlocks,
+    move,
+  };
 }
 
 /** A function that has a guard. */

@@ -1,4 +1,4 @@
-// What code itself refers to: who calls what, and what it does with functions besides calling them. One pass over all code
+// What code itself refers to: who calls what, and what it does with functions besides calling them, whether it has try blocks. One pass over all code
 // answers for everybody who asks.
 
 import { type FuncIndex, op, scan, type WasmModule, wanted } from '../wasm/index.ts';
@@ -12,6 +12,8 @@ export interface Uses {
   readonly taken: ReadonlySet<FuncIndex>;
   /** Code reads or writes table 0 as such. */
   readonly touchesTable: boolean;
+  /** See SlotMapHeader.tryBlocks. */
+  readonly tryBlocks: boolean;
 }
 
 export const none = -1;
@@ -27,6 +29,8 @@ const references = wanted(
   op.tableCopy,
   op.tableGrow,
   op.tableFill,
+  op.try,
+  op.tryTable,
 );
 
 /** @throws WGRAFT_ERR_WASM_MALFORMED */
@@ -34,7 +38,7 @@ export function findUses(m: WasmModule): Uses {
   const callers = new Int32Array(m.functions.length).fill(none);
   const called = new Uint8Array(m.functions.length);
   const taken = new Set<FuncIndex>();
-  let touchesTable = false;
+  let [touchesTable, tryBlocks] = [false, false];
   scan(m, references, ({ opcode, index }, caller) => {
     switch (opcode) {
       case op.call:
@@ -46,6 +50,10 @@ export function findUses(m: WasmModule): Uses {
       case op.refFunc:
         taken.add(index);
         break;
+      case op.try:
+      case op.tryTable:
+        tryBlocks = true;
+        break;
       case op.tableInit:
       case op.tableCopy:
         // The first index is not the table's, or not the only one.
@@ -56,5 +64,5 @@ export function findUses(m: WasmModule): Uses {
     }
     return false;
   });
-  return { callers, called, taken, touchesTable };
+  return { callers, called, taken, touchesTable, tryBlocks };
 }

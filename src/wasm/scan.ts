@@ -65,7 +65,8 @@ function scanBody(
   const { bytes, end } = r;
   let { at } = r;
   while (at < end) {
-    const shape = followed(bytes, at, shapes);
+    let shape = shapes[bytes[at] ?? 0] ?? follows.read;
+    if (shape === follows.two || shape === follows.blockType) shape = precisely(bytes, at, shape);
     if (shape === follows.read) {
       r.at = at;
       readInstruction(r, i);
@@ -86,12 +87,11 @@ function scanBody(
 }
 
 /** Memory arguments that name a memory, and block types of two bytes, have to be read. */
-function followed(bytes: Uint8Array, at: number, shapes: Uint8Array): number {
-  const opcode = bytes[at] ?? 0;
-  const shape = shapes[opcode] ?? follows.read;
-  if (shape === follows.two && opcode >= 0x28)
-    return ((bytes[at + 1] ?? 0) & 0x40) === 0 ? shape : follows.read;
-  if (shape !== follows.blockType) return shape;
+function precisely(bytes: Uint8Array, at: number, shape: number): number {
+  if (shape === follows.two) {
+    const isMemory = (bytes[at] ?? 0) >= 0x28;
+    return isMemory && ((bytes[at + 1] ?? 0) & 0x40) !== 0 ? follows.read : shape;
+  }
   const type = bytes[at + 1] ?? 0;
   return type === 0x63 || type === 0x64 ? follows.read : follows.one;
 }
