@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { expect, onTestFinished } from 'vitest';
 import { version } from '../../src/version.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -69,6 +70,9 @@ export async function sandbox(): Promise<Sandbox> {
     WGRAFT_SOCKET_DIR: sockets,
   };
   const started: Running[] = [];
+  const end = (): Promise<unknown> => Promise.all(started.map((running) => running.kill()));
+  // A test that times out disposes of nothing. A sandbox of a whole file is in its owner's hands.
+  if (expect.getState().currentTestName !== undefined) onTestFinished(async () => void (await end()));
   const launch = (
     args: readonly string[],
     more: Record<string, string> = {},
@@ -104,7 +108,7 @@ export async function sandbox(): Promise<Sandbox> {
       return running;
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(started.map((running) => running.kill()));
+      await end();
       await rm(folder, { recursive: true, force: true });
     },
   };
