@@ -66,5 +66,6 @@ async function compiled(
     bytes += Number(size);
   }
   if (child.exitCode === null) await once(child, 'exit');
+  if (child.exitCode !== 0) throw new Error(`Node ${node} ended with ${child.exitCode ?? child.signalCode}`);
   return { functions, bytes };
 }

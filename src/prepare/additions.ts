@@ -113,7 +113,6 @@ function writeVisit(
   out.u8(op.callIndirect).u32(type).u32(slotTable).u8(op.end);
 }
 
-/** binaryen lets `delegate` leave the guard, too, where an exception is to go to the caller. */
 const opens: ReadonlySet<number> = new Set([op.block, op.loop, op.if, op.try, op.tryTable]);
 const closes: ReadonlySet<number> = new Set([op.end, op.delegate]);
 
@@ -130,6 +129,7 @@ export function guardedCode(r: Reader): Uint8Array {
   while (next() !== op.i32Eqz);
   next();
   const start = r.at;
+  // binaryen lets `delegate` leave the guard, too, where an exception is to go to the caller.
   const outward: Instruction[] = [];
   let depth = 1;
   for (let opcode = next(); depth > 1 || opcode !== op.else; opcode = next()) {
@@ -139,13 +139,8 @@ export function guardedCode(r: Reader): Uint8Array {
   }
   const code = r.bytes.slice(start, i.at);
   for (const { immediate, next: end, index } of outward)
-    code.set(fixedU32(index - 1, end - immediate), immediate - start);
+    code.set(new Writer(8).padded(index - 1, end - immediate).view(), immediate - start);
   return code;
-}
-
-/** LEB128 of so many bytes. */
-function fixedU32(value: number, bytes: number): number[] {
-  return Array.from({ length: bytes }, (_, k) => ((value >>> (7 * k)) & 0x7f) | (k < bytes - 1 ? 0x80 : 0));
 }
 
 /** How many functions are added. */

@@ -5,8 +5,8 @@ import { WgraftError } from '../errors.ts';
 import type { WasmModule } from '../wasm/index.ts';
 import { chunkSize, fixedFunctions, ownGlobals, ownTypes } from './additions.ts';
 import { isExported } from './job.ts';
-import { isGuarded, type Plan } from './plan.ts';
-import { severalResults } from './redirects.ts';
+import type { Plan } from './plan.ts';
+import { guardedTypes, severalResults } from './redirects.ts';
 
 const limits = {
   types: 1_000_000,
@@ -20,12 +20,12 @@ const moduleBytesLimit = 2 ** 30;
 /** Checks what the prepared module will declare. @throws WGRAFT_ERR_LIMIT_EXCEEDED */
 export function checkLimits(m: WasmModule, plan: Plan): void {
   const leaves = Math.ceil(plan.guards / chunkSize);
-  const guarded = plan.functions.filter(isGuarded);
-  const redirects = new Set(guarded.map((f) => m.functions[f.index])).size;
+  const redirects = guardedTypes(m, plan);
   const reserved = m.memories.length + m.tables.length + m.tags.length + m.globals.filter(isExported).length;
   const counts: Record<keyof typeof limits, number> = {
-    types: m.types.length + ownTypes(plan) + severalResults(m, plan).length,
-    functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves + redirects,
+    types: m.types.length + ownTypes(plan) + severalResults(redirects).length,
+    functions:
+      m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves + redirects.size,
     tables: m.tables.length + 1,
     globals: m.globals.length + plan.guards + ownGlobals,
     exports: m.exports.length + 3 + reserved,

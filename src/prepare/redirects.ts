@@ -19,10 +19,11 @@ export function findRedirects(
   plan: Plan,
   { first, firstBlockType }: { readonly first: FuncIndex; readonly firstBlockType: TypeIndex },
 ): Pick<Places, 'redirects' | 'blockTypes'> {
-  const blockTypes = severalResults(m, plan);
+  const types = guardedTypes(m, plan);
+  const blockTypes = severalResults(types);
   const typeOf = new Map(blockTypes.map((results, i) => [String(results), firstBlockType + i]));
   const redirects = new Map<TypeIndex, Redirect>();
-  for (const [type, { params, results }] of guardedTypes(m, plan)) {
+  for (const [type, { params, results }] of types) {
     const block = new Writer(8);
     const [result] = results;
     if (result === undefined) block.u8(emptyBlock);
@@ -38,15 +39,15 @@ export function findRedirects(
   return { redirects, blockTypes };
 }
 
-/** The results of functions that have a guard and more than one, each list once: a block that leaves them needs a type. */
-export function severalResults(m: WasmModule, plan: Plan): (readonly ValType[])[] {
+/** Their results where they are more than one, each list once: a block that leaves them needs a type. */
+export function severalResults(types: ReadonlyMap<TypeIndex, FuncType>): (readonly ValType[])[] {
   const found = new Map<string, readonly ValType[]>();
-  for (const { results } of guardedTypes(m, plan).values())
-    if (results.length > 1) found.set(String(results), results);
+  for (const { results } of types.values()) if (results.length > 1) found.set(String(results), results);
   return [...found.values()];
 }
 
-function guardedTypes(m: WasmModule, plan: Plan): Map<TypeIndex, FuncType> {
+/** The types of functions that have a guard. */
+export function guardedTypes(m: WasmModule, plan: Plan): Map<TypeIndex, FuncType> {
   const types = new Map<TypeIndex, FuncType>();
   for (const f of plan.functions) {
     const type = m.functions[f.index] ?? 0;

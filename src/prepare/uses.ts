@@ -1,5 +1,5 @@
-// What code itself refers to: who calls what, and what it does with functions besides calling them, whether it has try blocks. One pass over all code
-// answers for everybody who asks.
+// What code itself says: who calls what, what it does with functions besides calling them, whether it has try blocks. One pass over
+// all code answers for everybody who asks.
 
 import { type FuncIndex, op, scan, type WasmModule, wanted } from '../wasm/index.ts';
 
