@@ -2,9 +2,10 @@
 // module name says what is asked for, in C the conventions of `wasm-ld -shared` do.
 
 import { WgraftError } from '../errors.ts';
-import { type ImportSource, reservedExport } from '../patch/index.ts';
+import { globalOffer, type ImportSource, reservedExport } from '../patch/index.ts';
 import {
   type FuncIndex,
+  type GlobalIndex,
   type Import,
   op,
   Reader,
@@ -76,8 +77,7 @@ function linkerImport(r: Resolution, unit: Unit, i: Import): Binding {
 function programItem(r: Resolution, unit: Unit, i: Import, name: string): Binding {
   const index = i.kind === 'func' ? findFunction(r.target, name) : findItem(r.target, unit, i, name);
   checkImportType({ ...r, unit }, i, index);
-  if (i.kind === 'global' && !i.global.mutable && !isExported(r.target, 'global', index))
-    return constant(r, unit, i, index);
+  if (i.kind === 'global' && isCopied(r.target, index)) return constant(r, unit, i, index);
   const label = i.kind === 'func' ? showTargetFunction(r.target, index) : `${i.kind} ${name}`;
   return { kind: 'import', source: { from: i.kind, index }, label };
 }
@@ -92,7 +92,7 @@ function findItem(target: Target, unit: Unit, i: Import & { kind: ItemKind }, na
   const numbered = /^#(\d{1,10})$/.exec(name)?.[1];
   const index =
     named[0] ?? exported ?? (numbered === undefined ? onlyItem(target, i.kind) : Number(numbered));
-  // A prepared module exports all that a patch may reach, save immutable globals; its own additions are not among it.
+  // A prepared module exports all that a patch may reach, save what never changes; its own additions are not among it.
   const reachable =
     index !== undefined &&
     (isExported(target, i.kind, index) ||
@@ -107,6 +107,12 @@ type ItemKind = 'memory' | 'table' | 'global' | 'tag';
 
 function isExported({ module }: Target, kind: ItemKind, index: number): boolean {
   return module.exports.some((e) => e.name === reservedExport(kind, index));
+}
+
+/** A number that never changes: no prepared module gives it. */
+function isCopied({ module: { globals, types } }: Target, index: GlobalIndex): boolean {
+  const found = globals[index];
+  return found !== undefined && globalOffer(found, types) === 'copy';
 }
 
 /** The program's only memory or table. */

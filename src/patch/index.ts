@@ -1,6 +1,7 @@
 // What a prepared module and a patch file say of themselves.
 
 export * from './consistency.ts';
+export * from './global-offer.ts';
 export * from './layout.ts';
 export * from './livepatch-imports.ts';
 export * from './manifest.ts';

@@ -12,6 +12,7 @@ export const preparedExports = {
   slots: '__wgraft_slots',
   set: '__wgraft_set',
   fill: '__wgraft_fill',
+  value: '__wgraft_value',
 } as const;
 
 /** Import of a module that was prepared with attention: a shared memory of one page, whose first word calls the host. */

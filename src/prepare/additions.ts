@@ -4,6 +4,7 @@
 
 import { attentionEntry } from '../patch/index.ts';
 import {
+  emptyBlock,
   type FuncIndex,
   type GlobalIndex,
   type Instruction,
@@ -16,20 +17,23 @@ import {
   type ValType,
   Writer,
 } from '../wasm/index.ts';
+import type { Job } from './job.ts';
 import type { Plan } from './plan.ts';
+import { writeSwitch } from './switch.ts';
+import { valueBodies, valueFunctionCount } from './value-functions.ts';
 
 /** Slots a setter leaf serves, and functions a passive segment holds: V8 materialises a segment when first touched. */
 export const chunkSize = 256;
 
-/** Added functions besides the setter's leaves and the redirects. */
+/** Added functions besides the setter's leaves, the redirects and those that say what globals hold. */
 export const fixedFunctions = 2;
 
 /** Added globals besides the slot words: it comes first, because guards name it and a small index is short. */
 export const ownGlobals = 1;
 
-/** Added types besides those of blocks. */
-export function ownTypes({ attention }: Pick<Plan, 'attention'>): number {
-  return attention ? 2 : 1;
+/** Added types besides those of blocks: of the setter, of attention, of `__wgraft_value`. */
+export function ownTypes({ attention, values }: Pick<Plan, 'attention' | 'values'>): number {
+  return 1 + (attention ? 1 : 0) + (values.length > 0 ? 1 : 0);
 }
 
 /** Where the additions stand in the prepared module's index spaces. */
@@ -41,12 +45,14 @@ export interface Places {
   readonly firstSlot: GlobalIndex;
   /** `(i32, i32) -> ()`. */
   readonly setterType: TypeIndex;
-  /** Functions, in this order: set, fill, the setter's leaves, the redirects. */
+  /** Functions, in this order: set, fill, the setter's leaves, the redirects, `__wgraft_value` and its leaves. */
   readonly set: number;
   readonly fill: number;
   readonly firstLeaf: number;
   /** One for each type of a function that has a slot. */
   readonly redirects: ReadonlyMap<TypeIndex, Redirect>;
+  /** `__wgraft_value`, and its type; undefined where the module has no such globals. */
+  readonly value: { readonly index: FuncIndex; readonly type: TypeIndex } | undefined;
   /** Types without parameters, for blocks that leave several results. */
   readonly blockTypes: readonly (readonly ValType[])[];
   readonly firstSegment: SegmentIndex;
@@ -72,8 +78,6 @@ export interface Guard {
 
 /** Is told where each branch of a guard stands, and whether it goes into the first arm. */
 export type OnBranch = (at: number, likely: boolean) => void;
-
-export const emptyBlock = 0x40;
 
 /**
  * Writes what a guard has in front of the instructions of a body: they are the first arm of an `if`, so that V8 has what a taken slot
@@ -143,29 +147,33 @@ export function guardedCode(r: Reader): Uint8Array {
   return code;
 }
 
-/** How many functions are added. */
-export function addedCount({ redirects }: Places, slots: number): number {
-  return fixedFunctions + Math.ceil(slots / chunkSize) + redirects.size;
+/** How many functions are added, with so many redirects. */
+export function addedCount({ guards, values }: Plan, redirects: number): number {
+  return fixedFunctions + setterLeaves(guards) + redirects + valueFunctionCount(values);
+}
+
+export function setterLeaves(guards: number): number {
+  return Math.ceil(guards / chunkSize);
 }
 
 /** The bodies to append, with their types, in the order of `Places`. */
-export function addedFunctions(
-  places: Places,
-  slots: number,
-  functions: number,
-): { type: TypeIndex; body: Uint8Array }[] {
-  const leaves = Math.ceil(slots / chunkSize);
+export function addedFunctions({ m, plan, places }: Job): { type: TypeIndex; body: Uint8Array }[] {
+  const leaves = setterLeaves(plan.guards);
+  const { setterType: type, value } = places;
   return [
-    { type: places.setterType, body: setBody(places, leaves) },
-    { type: places.setterType, body: fillBody(places, Math.ceil(functions / chunkSize)) },
-    ...Array.from({ length: leaves }, (_, k) => ({
-      type: places.setterType,
-      body: leafBody(places, k * chunkSize, Math.min(chunkSize, slots - k * chunkSize)),
-    })),
+    { type, body: setBody(places, leaves) },
+    { type, body: fillBody(places, Math.ceil(places.set / chunkSize)) },
+    ...Array.from({ length: leaves }, (_, k) => {
+      const first = k * chunkSize;
+      return { type, body: leafBody(places, first, Math.min(chunkSize, plan.guards - first)) };
+    }),
     ...Array.from(places.redirects.values(), (redirect) => ({
       type: redirect.type,
       body: redirectBody(places, redirect),
     })),
+    ...(value === undefined
+      ? []
+      : valueBodies(m, plan.values, value.index).map((body) => ({ type: value.type, body }))),
   ];
 }
 
@@ -185,7 +193,7 @@ function setBody(places: Places, leaves: number): Uint8Array {
   const select = (): void => {
     out.u8(op.localGet).u32(0).u8(op.i32Const).s32(8).u8(op.i32ShrU);
   };
-  writeSwitch(out, leaves, select, (k) => {
+  writeSwitch(out, upTo(leaves), select, (k) => {
     out
       .u8(op.localGet)
       .u32(0)
@@ -204,7 +212,7 @@ function leafBody(places: Places, first: number, count: number): Uint8Array {
   const select = (): void => {
     out.u8(op.localGet).u32(0);
   };
-  writeSwitch(out, count, select, (i) => {
+  writeSwitch(out, upTo(count), select, (i) => {
     out
       .u8(op.localGet)
       .u32(1)
@@ -219,7 +227,7 @@ function fillBody(places: Places, segments: number): Uint8Array {
   const select = (): void => {
     out.u8(op.localGet).u32(1).u8(op.i32Const).s32(8).u8(op.i32ShrU);
   };
-  writeSwitch(out, segments, select, (k) => {
+  writeSwitch(out, upTo(segments), select, (k) => {
     out
       .u8(op.localGet)
       .u32(0)
@@ -238,16 +246,6 @@ function fillBody(places: Places, segments: number): Uint8Array {
   return out.toBytes();
 }
 
-/** `switch (select) { case 0 … count-1: one(i); return } trap`, and the end of the function. */
-function writeSwitch(out: Writer, count: number, select: () => void, one: (i: number) => void): void {
-  for (let i = 0; i <= count; i += 1) out.u8(op.block).u8(emptyBlock);
-  select();
-  out.u8(op.brTable).u32(count);
-  for (let i = 0; i <= count; i += 1) out.u32(i);
-  for (let i = 0; i < count; i += 1) {
-    out.u8(op.end);
-    one(i);
-    out.u8(op.return);
-  }
-  out.u8(op.end).u8(op.unreachable).u8(op.end);
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
 }

@@ -13,13 +13,14 @@ import {
   targetFeaturesSection,
   Writer,
 } from '../wasm/index.ts';
-import { chunkSize } from './additions.ts';
+import { setterLeaves } from './additions.ts';
 import { branchHintSection, writeBranchHints } from './branch-hints.ts';
 import { writeBody } from './code-section.ts';
 import { isDebugSection } from './debug/index.ts';
 import { type Job, writeStart } from './job.ts';
 import type { PlannedFunction } from './plan.ts';
 import { addFeatures, addToProducers } from './provenance.ts';
+import { valueFunctionCount } from './value-functions.ts';
 
 const stale = /^(reloc\..*|linking|sourceMappingURL|external_debug_info)$/;
 
@@ -90,9 +91,10 @@ function addedNames({ plan, places }: Job): Map<number, string> {
     [places.set, '__wgraft_set'],
     [places.fill, '__wgraft_fill'],
   ]);
-  for (let k = 0; k < Math.ceil(plan.guards / chunkSize); k += 1)
-    names.set(places.firstLeaf + k, `__wgraft_set_${k}`);
+  for (let k = 0; k < setterLeaves(plan.guards); k += 1) names.set(places.firstLeaf + k, `__wgraft_set_${k}`);
   for (const { index, type } of places.redirects.values()) names.set(index, `__wgraft_redirect_${type}`);
+  for (let k = 0; k < valueFunctionCount(plan.values); k += 1)
+    names.set((places.value?.index ?? 0) + k, k === 0 ? '__wgraft_value' : `__wgraft_value_${k - 1}`);
   return names;
 }
 

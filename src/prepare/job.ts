@@ -1,6 +1,6 @@
 // One splice: the module, the plan, and where the additions will stand.
 
-import { type GlobalType, numberTypes, op, type WasmModule, type Writer } from '../wasm/index.ts';
+import { op, type WasmModule, type Writer } from '../wasm/index.ts';
 import { type Guard, type OnBranch, type Places, writeGuard, writeWayOut } from './additions.ts';
 import { isGuarded, type Plan, type PlannedFunction } from './plan.ts';
 
@@ -10,11 +10,6 @@ export interface Job {
   readonly plan: Plan;
   readonly places: Places;
   readonly guards: boolean;
-}
-
-/** A global that patches import; of one that never changes and is a number they have a copy. */
-export function isExported({ mutable, type }: GlobalType): boolean {
-  return mutable || numberTypes[type] === undefined;
 }
 
 /** Writes what stands between a body's locals and its instructions: its guard, if it has one. */

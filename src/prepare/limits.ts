@@ -2,9 +2,9 @@
 // may come so near to one that the additions would not fit; that is said before anything is written.
 
 import { WgraftError } from '../errors.ts';
+import { globalOffer, preparedExports } from '../patch/index.ts';
 import type { WasmModule } from '../wasm/index.ts';
-import { chunkSize, fixedFunctions, ownGlobals, ownTypes } from './additions.ts';
-import { isExported } from './job.ts';
+import { addedCount, ownGlobals, ownTypes } from './additions.ts';
 import type { Plan } from './plan.ts';
 import { guardedTypes, severalResults } from './redirects.ts';
 
@@ -19,16 +19,15 @@ const moduleBytesLimit = 2 ** 30;
 
 /** Checks what the prepared module will declare. @throws WGRAFT_ERR_LIMIT_EXCEEDED */
 export function checkLimits(m: WasmModule, plan: Plan): void {
-  const leaves = Math.ceil(plan.guards / chunkSize);
   const redirects = guardedTypes(m, plan);
-  const reserved = m.memories.length + m.tables.length + m.tags.length + m.globals.filter(isExported).length;
+  const exported = m.globals.filter((g) => globalOffer(g, m.types) === 'export');
+  const reserved = m.memories.length + m.tables.length + m.tags.length + exported.length;
   const counts: Record<keyof typeof limits, number> = {
     types: m.types.length + ownTypes(plan) + severalResults(redirects).length,
-    functions:
-      m.functions.length - (plan.fentry?.removed.size ?? 0) + fixedFunctions + leaves + redirects.size,
+    functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + addedCount(plan, redirects.size),
     tables: m.tables.length + 1,
     globals: m.globals.length + plan.guards + ownGlobals,
-    exports: m.exports.length + 3 + reserved,
+    exports: m.exports.length + Object.keys(preparedExports).length + reserved,
   };
   for (const what of Object.keys(limits) as (keyof typeof limits)[])
     if (counts[what] > limits[what]) refuse(what, counts[what], limits[what]);

@@ -5,6 +5,7 @@ import {
   type Body,
   bodyReader,
   type FuncIndex,
+  type GlobalIndex,
   hasTryBlocks,
   op,
   type SlotIndex,
@@ -16,6 +17,7 @@ import type { Fentry } from './fentry.ts';
 import { aroundMainLoop } from './main-loop.ts';
 import { findTableEntries } from './table-entries.ts';
 import { findUses, type Uses } from './uses.ts';
+import { valueGlobals } from './value-functions.ts';
 
 export interface PlannedFunction {
   /** Index in the original module. */
@@ -38,6 +40,8 @@ export interface Plan {
   readonly guards: number;
   /** Guards look at the attention word, too. */
   readonly attention: boolean;
+  /** The globals whose values patches can ask for. */
+  readonly values: readonly GlobalIndex[];
   /** See SlotMapHeader.tryBlocks. */
   readonly tryBlocks: boolean;
   /** Prepared index of a function; undefined for a hook import that goes away. */
@@ -104,6 +108,7 @@ export function makePlan(
     slots: slotOf.size,
     guards: guarded.length,
     attention,
+    values: valueGlobals(m),
     tryBlocks,
     move,
   };

@@ -1,6 +1,7 @@
 // Redirects: one function for each type of a function that has a guard.
 
 import {
+  emptyBlock,
   type FuncIndex,
   type FuncType,
   funcType,
@@ -10,7 +11,7 @@ import {
   Writer,
   writeValType,
 } from '../wasm/index.ts';
-import { emptyBlock, type Places, type Redirect } from './additions.ts';
+import type { Places, Redirect } from './additions.ts';
 import { isGuarded, type Plan } from './plan.ts';
 
 /** By the type, in the order of their indices. The types of `severalResults` stand from `firstBlockType` on. */

@@ -1,7 +1,13 @@
 // The splice engine: copies a module and puts guards and additions in, without decoding more than it must. Each section
 // that preparing changes has its function here; the code section is code-section.ts, custom ones are custom-sections.ts.
 
-import { attentionEntry, attentionImport, preparedExports, reservedExport } from '../patch/index.ts';
+import {
+  attentionEntry,
+  attentionImport,
+  globalOffer,
+  preparedExports,
+  reservedExport,
+} from '../patch/index.ts';
 import {
   customHeader,
   type ElementSegment,
@@ -15,12 +21,20 @@ import {
   Writer,
   writeValType,
 } from '../wasm/index.ts';
-import { addedFunctions, chunkSize, fixedFunctions, ownGlobals, ownTypes, type Places } from './additions.ts';
+import {
+  addedFunctions,
+  chunkSize,
+  fixedFunctions,
+  ownGlobals,
+  ownTypes,
+  type Places,
+  setterLeaves,
+} from './additions.ts';
 import { branchHintSection } from './branch-hints.ts';
 import { copyCode, layOutCode, type Payload } from './code-section.ts';
 import { addedCustom, addedHints, rewriteCustom } from './custom-sections.ts';
 import { AddressMap, moveDebugInfo } from './debug/index.ts';
-import { isExported, type Job } from './job.ts';
+import type { Job } from './job.ts';
 import { type CustomSection, describeOriginals } from './original-sections.ts';
 import type { Plan } from './plan.ts';
 import { findRedirects } from './redirects.ts';
@@ -122,6 +136,9 @@ function joined(pieces: readonly (Uint8Array | Payload)[], reserve: number): Wri
 function findPlaces(m: WasmModule, plan: Plan): Places {
   const set = m.functions.length - (plan.fentry?.removed.size ?? 0);
   const firstLeaf = set + fixedFunctions;
+  const firstRedirect = firstLeaf + setterLeaves(plan.guards);
+  const firstBlockType = m.types.length + ownTypes(plan);
+  const found = findRedirects(m, plan, { first: firstRedirect, firstBlockType });
   return {
     slotTable: m.tables.length,
     word: m.globals.length,
@@ -130,10 +147,11 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
     set,
     fill: set + 1,
     firstLeaf,
-    ...findRedirects(m, plan, {
-      first: firstLeaf + Math.ceil(plan.guards / chunkSize),
-      firstBlockType: m.types.length + ownTypes(plan),
-    }),
+    ...found,
+    value:
+      plan.values.length === 0
+        ? undefined
+        : { index: firstRedirect + found.redirects.size, type: firstBlockType - 1 },
     firstSegment: m.elements.length,
     attention: plan.attention ? { memory: m.memories.length, type: m.types.length + 1 } : undefined,
   };
@@ -141,13 +159,14 @@ function findPlaces(m: WasmModule, plan: Plan): Places {
 
 function changedSections(job: Job): Map<number, Uint8Array | Payload> {
   const { m, plan, places } = job;
-  const functions = addedFunctions(places, plan.guards, places.set);
+  const functions = addedFunctions(job);
   const changed = new Map<number, Uint8Array | Payload>([
     [
       sectionIds.type,
       appendTo(m, sectionIds.type, ownTypes(plan) + places.blockTypes.length, (w) => {
         w.raw([0x60, 2, 0x7f, 0x7f, 0]);
         if (plan.attention) w.raw([0x60, 0, 0]);
+        if (places.value !== undefined) w.raw([0x60, 1, 0x7f, 1, 0x6f]);
         for (const results of places.blockTypes)
           w.raw([0x60, 0]).vector(results, (type) => writeValType(w, type, (index) => index));
       }),
@@ -275,6 +294,8 @@ function exportSection(job: Job): Uint8Array {
   all.push({ name: preparedExports.slots, kind: 'table', index: places.slotTable });
   all.push({ name: preparedExports.set, kind: 'func', index: places.set });
   all.push({ name: preparedExports.fill, kind: 'func', index: places.fill });
+  if (places.value !== undefined)
+    all.push({ name: preparedExports.value, kind: 'func', index: places.value.index });
   m.memories.forEach(
     (_, index) => void all.push({ name: reservedExport('memory', index), kind: 'memory', index }),
   );
@@ -282,7 +303,8 @@ function exportSection(job: Job): Uint8Array {
     (_, index) => void all.push({ name: reservedExport('table', index), kind: 'table', index }),
   );
   m.globals.forEach((g, index) => {
-    if (isExported(g)) all.push({ name: reservedExport('global', index), kind: 'global', index });
+    if (globalOffer(g, m.types) === 'export')
+      all.push({ name: reservedExport('global', index), kind: 'global', index });
   });
   m.tags.forEach((_, index) => void all.push({ name: reservedExport('tag', index), kind: 'tag', index }));
   const out = new Writer(all.length * 24);

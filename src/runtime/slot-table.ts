@@ -1,7 +1,7 @@
 // The reserved exports of one instance, behind names: slots, the slot table, the program's functions and memories.
 
 import { preparedExports, reservedExport, type SlotMapFunction } from '../patch/index.ts';
-import type { FuncIndex, SlotIndex } from '../wasm/index.ts';
+import type { FuncIndex, GlobalIndex, SlotIndex } from '../wasm/index.ts';
 
 /** Place in the slot table. 0 is scratch and, as a slot word, the NOP. */
 export type SlotEntry = number;
@@ -47,8 +47,8 @@ export class SlotTable {
    * @throws RangeError
    */
   check({ function: last, guard, tableEntry }: Reach): void {
-    expectThere(`function ${last}`, () => last >= 0 && this.functionAt(last));
-    expectThere(`slot ${guard}`, () => guard >= 0 && this.#set(guard, 0));
+    expectThere(`function ${last}, which its slot map names`, () => last >= 0 && this.functionAt(last));
+    expectThere(`slot ${guard}, which its slot map names`, () => guard >= 0 && this.#set(guard, 0));
     const table = this.reserved('table', 0);
     const entries = table instanceof WebAssembly.Table ? table.length : 0;
     if (tableEntry >= entries)
@@ -78,7 +78,23 @@ export class SlotTable {
     return found;
   }
 
-  /** The program's memory, table, mutable global or tag, whether it exports it or not. */
+  /** The program's global as a patch imports it: one that never changes may be its value. @throws RangeError */
+  global(index: GlobalIndex): WebAssembly.ImportValue {
+    const exported = this.reserved('global', index);
+    if (exported !== undefined) return exported;
+    const ask = this.#exports[preparedExports.value];
+    let value: unknown;
+    expectThere(`global ${index}`, () => {
+      value = (ask as (global: GlobalIndex) => unknown)(index);
+    });
+    // As an import it would stand for what it holds.
+    const isGlobal = value instanceof WebAssembly.Global;
+    return (
+      isGlobal ? new WebAssembly.Global({ value: 'externref' }, value) : value
+    ) as WebAssembly.ImportValue;
+  }
+
+  /** The program's memory, table, global or tag where it is exported under its reserved name. */
   reserved(kind: 'memory' | 'table' | 'global' | 'tag', index: number): WebAssembly.ExportValue | undefined {
     return this.#exports[reservedExport(kind, index)];
   }
@@ -106,6 +122,6 @@ function expectThere(what: string, touch: () => unknown): void {
   try {
     touch();
   } catch (cause) {
-    throw new RangeError(`it has no ${what}, which its slot map names`, { cause });
+    throw new RangeError(`it has no ${what}`, { cause });
   }
 }

@@ -178,7 +178,8 @@ function resolveImports(target: Instance, patch: LoadedPatch, reservation: Reser
   const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {};
   for (const i of patch.manifest.imports) {
     const value = resolve(target, patch, i, reservation);
-    if (value === undefined) fail(target, patch, `nothing resolves its import "${i.module}" "${i.name}"`);
+    if (value === undefined && i.from !== 'global')
+      fail(target, patch, `nothing resolves its import "${i.module}" "${i.name}"`);
     imports[i.module] ??= {};
     Object.assign(imports[i.module] ?? {}, { [i.name]: value });
   }
@@ -198,9 +199,10 @@ function resolve(
       return target.slots.functionAt(i.index) as WebAssembly.ImportValue;
     case 'memory':
     case 'table':
-    case 'global':
     case 'tag':
       return target.slots.reserved(i.from, i.index);
+    case 'global':
+      return target.slots.global(i.index);
     case 'memory-base':
       return number(reservation.memoryBase ?? 0);
     case 'table-base':

@@ -41,6 +41,8 @@ export const op = {
   f64Const: 0x44,
   i32Eqz: 0x45,
   i32Add: 0x6a,
+  i32Sub: 0x6b,
+  i32DivU: 0x6e,
   i32And: 0x71,
   i32Shl: 0x74,
   i32ShrU: 0x76,
@@ -53,6 +55,9 @@ export const op = {
   tableGrow: 0xfc000f,
   tableFill: 0xfc0011,
 } as const;
+
+/** The type of a block that takes and leaves nothing. */
+export const emptyBlock = 0x40;
 
 /** A read instruction. The walker reuses one object: copy what is to be kept. */
 export interface Instruction {

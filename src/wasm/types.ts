@@ -101,6 +101,34 @@ export function writeValType(out: Writer, type: ValType, map: (index: number) =>
   return abstract === undefined ? out.s32(map(Number(heap.slice(1)))) : out.u8(abstract);
 }
 
+/** Which references there are; none of one hierarchy is of another. */
+export type Hierarchy = 'any' | 'extern' | 'func' | 'exn' | 'cont';
+
+const hierarchies: Readonly<Record<string, Hierarchy>> = {
+  any: 'any',
+  eq: 'any',
+  i31: 'any',
+  struct: 'any',
+  array: 'any',
+  none: 'any',
+  extern: 'extern',
+  noextern: 'extern',
+  func: 'func',
+  nofunc: 'func',
+  exn: 'exn',
+  noexn: 'exn',
+  cont: 'cont',
+  nocont: 'cont',
+};
+
+/** The hierarchy of a reference type of a module with these types; undefined for numbers and vectors. */
+export function hierarchyOf(type: ValType, types: readonly TypeEntry[]): Hierarchy | undefined {
+  const heap = /^\(ref (?:null )?(.+)\)$/.exec(type)?.[1] ?? abstractHeap[byteOf.get(type) ?? 0] ?? '';
+  if (!heap.startsWith('$')) return hierarchies[heap];
+  const kind = types[Number(heap.slice(1))]?.kind;
+  return kind === 'func' || kind === 'cont' ? kind : 'any';
+}
+
 /** Reads the payload of a type section: `most` types, members of recursion groups counted. */
 export function readTypes(r: Reader, most: number): TypeEntry[] {
   const types: TypeEntry[] = [];

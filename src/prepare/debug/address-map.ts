@@ -35,7 +35,7 @@ export class AddressMap {
   constructor(job: Job) {
     const { m, plan, places } = job;
     this.origin = m.sections.find((s) => s.id === sectionIds.code)?.payload ?? 0;
-    let at = u32Size(plan.functions.length + addedCount(places, plan.guards));
+    let at = u32Size(plan.functions.length + addedCount(plan, places.redirects.size));
     let sizeAt = firstSize(m.bytes, this.origin);
     for (const f of plan.functions) {
       this.#add(sizeAt, at);

@@ -24,7 +24,7 @@ const marked = wat(`(module
 /** Functions that only the table leads to: one of any size, and one that is called directly, too. */
 const tabled = `
   (table 3 funcref) (elem (i32.const 1) $far $near)
-  (global funcref (ref.func $kept))
+  (global funcref (ref.func $kept)) (global anyref (ref.i31 (i32.const 1))) (global externref (ref.null extern))
   (func $far ${'(drop (i32.const 1000000))'.repeat(60)})
   (func $near)
   (func $kept)
