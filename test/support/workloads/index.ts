@@ -5,6 +5,7 @@ import { brotli } from './brotli.ts';
 import { dartFmt } from './dart-fmt.ts';
 import { esbuild } from './esbuild.ts';
 import { exceptionsProposal, legacyExceptions } from './exceptions.ts';
+import { inventory } from './inventory.ts';
 import { lua } from './lua.ts';
 import { quickJs } from './quickjs.ts';
 import { resvg } from './resvg.ts';
@@ -30,6 +31,7 @@ export const workloads: readonly Workload[] = [
   legacyExceptions,
   exceptionsProposal,
   sharedMemory,
+  inventory,
 ];
 export * from './runs.ts';
 export * from './stacks.ts';
