@@ -102,7 +102,7 @@ export interface LiveErrors {
     /** Where no function is what they wait for. */
     reason?: string;
   };
-  WGRAFT_ERR_TRANSITION_REVERSED: { program: string; patch: string };
+  WGRAFT_ERR_TRANSITION_REVERSED: { program: string; patch: string; doing: 'apply' | 'revert' };
   WGRAFT_ERR_TRANSITION_EXPIRED: {
     program: string;
     patch: string;

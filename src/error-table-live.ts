@@ -22,8 +22,10 @@ export const liveErrors: Entries<LiveErrors> = {
   },
 
   WGRAFT_ERR_TRANSITION_REVERSED: {
-    message: (d) => `patch "${d.patch}" is not on "${d.program}": the transition was reversed`,
-    hint: 'somebody reverted it while it was being applied; wgraft status shows what is applied',
+    message: (d) =>
+      `patch "${d.patch}" is ${d.doing === 'apply' ? 'not' : 'still'} on "${d.program}": the transition was reversed`,
+    hint: (d) =>
+      `somebody ${d.doing === 'apply' ? 'reverted it while it was being applied' : 'applied it again while it was being reverted'}; wgraft status shows what is applied`,
     exit: 'failed',
   },
   WGRAFT_ERR_TRANSITION_EXPIRED: {
@@ -146,7 +148,8 @@ export const liveErrors: Entries<LiveErrors> = {
   },
   WGRAFT_ERR_TARGET_NONE: {
     message: () => 'no live program found',
-    hint: (d) => `start one with \`wgraft run\`, or call listen() in yours; looked in ${d.folder}`,
+    hint: (d) =>
+      `start one with \`wgraft run\` or \`node --import wgraft/register\`, or call listen() in yours; looked in ${d.folder}`,
     exit: 'unreachable',
   },
   WGRAFT_ERR_TARGET_UNKNOWN: {

@@ -44,7 +44,7 @@ export function createProgram(output: Output): Command {
       'after',
       `
 Every command has --help and --json. Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to do, 4 cannot be patched,
-5 stalled or timed out, 6 no such program, 70 bug.`,
+5 stalled or timed out, 6 no such program, 70 bug, 130 interrupted. run and register end with their program's own code.`,
     )
     .hook('preAction', (_program, command) => output.configure(command.opts()));
   for (const [heading, commands] of groups) {

@@ -11,6 +11,8 @@ import { type Output, withMore } from './output.ts';
 export interface Wait {
   readonly client: ControlClient;
   readonly doing: 'apply' | 'revert' | 'force';
+  /** The transition is to be over; without it, begun. */
+  readonly toItsEnd: boolean;
   readonly begin: () => Promise<TransitionResult>;
 }
 
@@ -22,13 +24,20 @@ export async function awaitTransition(output: Output, wait: Wait): Promise<Trans
   const progress = await showProgress(output, wait);
   const interrupt = onInterrupt(wait, progress.stop);
   try {
-    return await Promise.race([wait.begin(), interrupt.interrupted]);
+    const result = await Promise.race([wait.begin(), interrupt.interrupted]);
+    if (wait.toItsEnd && !result.complete) throw reversed(result);
+    return result;
   } catch (error) {
     throw await explainStall(error, wait.client);
   } finally {
     interrupt.stop();
     progress.stop();
   }
+}
+
+/** Somebody asked for the opposite while we waited. */
+function reversed({ program, patch, direction: doing }: TransitionResult): WgraftError {
+  return new WgraftError('WGRAFT_ERR_TRANSITION_REVERSED', { program, patch: patch.name, doing });
 }
 
 function onInterrupt(wait: Wait, hide: () => void): { interrupted: Promise<never>; stop: () => void } {

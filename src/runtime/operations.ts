@@ -79,7 +79,7 @@ export interface TransitionResult {
   readonly program: string;
   readonly patch: { readonly id: string; readonly name: string; readonly functions: readonly string[] };
   readonly direction: 'apply' | 'revert';
-  /** False where the caller did not wait and the transition still runs. */
+  /** False where the caller did not wait and the transition still runs, or somebody turned it round meanwhile. */
   readonly complete: boolean;
   readonly universe: { readonly from: number; readonly to: number };
   readonly instances: { readonly done: number; readonly total: number };

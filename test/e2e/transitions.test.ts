@@ -117,6 +117,25 @@ describe('a transition that cannot end', () => {
       ].join('\n'),
     );
   });
+
+  test('revert does not report a patch as off that somebody applied again meanwhile', async () => {
+    await using at = await scene();
+    const { box } = at;
+    expect((await box.wgraft('apply', 'serve.wgp', '--model', 'immediate')).code).toBe(0);
+    const watch = box.start('status', '--watch', 'api');
+    await watch.says('serve-loop');
+    const revert = box.start('revert', 'serve-loop', 'api', '--json');
+    await watch.says('revert serve-loop: starting');
+    expect((await box.wgraft('apply', 'serve.wgp')).code).toBe(0);
+    const { code, stdout } = await revert.ended;
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).error).toEqual({
+      code: 'WGRAFT_ERR_TRANSITION_REVERSED',
+      message: 'patch "serve-loop" is still on "api": the transition was reversed',
+      hint: 'somebody applied it again while it was being reverted; wgraft status shows what is applied',
+      details: { program: 'api', patch: 'serve-loop', doing: 'revert' },
+    });
+  });
 });
 
 describe('a transition that cannot end, and is not left running', () => {

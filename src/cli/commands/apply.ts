@@ -80,15 +80,8 @@ async function apply(
   const { timeout: timeoutMs, wait } = options;
   const how = { timeoutMs, wait, ...transitionSettings(options) };
   const begin = (): Promise<TransitionResult> => client.apply(bytes, how);
-  const result = await awaitTransition(output, { client, doing: 'apply', begin });
-  if (wait && !result.complete) throw reversed(result);
+  const result = await awaitTransition(output, { client, doing: 'apply', toItsEnd: wait, begin });
   output.result({ target: targetFields(client), ...result }, () => showApplied(client, result));
-}
-
-/** Somebody reverted it while we waited. */
-function reversed(result: TransitionResult): WgraftError {
-  const { program, patch } = result;
-  return new WgraftError('WGRAFT_ERR_TRANSITION_REVERSED', { program, patch: patch.name });
 }
 
 async function dryRun(output: Output, client: ControlClient, bytes: Uint8Array): Promise<void> {

@@ -51,7 +51,7 @@ async function force(output: Output, target: string | undefined, options: ForceO
     throw withMore(error, { lines: blocking.map(showBlocking), fields: { blocking } });
   }
   const begin = (): Promise<TransitionResult> => client.force({ timeoutMs: options.timeout });
-  const result = await awaitTransition(output, { client, doing: 'force', begin });
+  const result = await awaitTransition(output, { client, doing: 'force', toItsEnd: true, begin });
   output.result({ target: targetFields(client), ...result }, () => {
     const { patch, instances, elapsedMs } = result;
     const what =

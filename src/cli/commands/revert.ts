@@ -63,7 +63,7 @@ async function revert(
   const { timeout: timeoutMs, wait } = options;
   const how = { timeoutMs, wait, ...transitionSettings(options) };
   const begin = (): Promise<TransitionResult> => client.revert(patch, how);
-  const result = await awaitTransition(output, { client, doing: 'revert', begin });
+  const result = await awaitTransition(output, { client, doing: 'revert', toItsEnd: wait, begin });
   output.result({ target: targetFields(client), ...result }, () => showReverted(client, result));
 }
 
