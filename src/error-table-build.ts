@@ -118,8 +118,8 @@ export const buildErrors: Entries<BuildErrors> = {
     exit: 'notPatchable',
   },
   WGRAFT_ERR_NOT_REACHABLE: {
-    message: (d) => `"${d.function}" changed and has no slot, but its address is taken or it is exported`,
-    hint: 'prepare the program with --slots all, or build it without no_instrument_function on this function',
+    message: (d) => `"${d.function}" would have to be replaced, and can have no slot under any policy`,
+    hint: "its compiler was told to leave it alone (no_instrument_function), or its body is at the engine's limit: build the program without that, or make the fix in functions that it calls",
     exit: 'notPatchable',
   },
   WGRAFT_ERR_SYMBOL_AMBIGUOUS: {
