@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type AnswerProgram, answerProgram } from '../support/answer-program.ts';
-import { type Sandbox, sandbox } from '../support/cli.ts';
+import { type Ended, type Sandbox, sandbox } from '../support/cli.ts';
 import { compileCFile } from '../support/compile-c.ts';
 
 let program: AnswerProgram;
@@ -103,5 +103,15 @@ describe('the cache', () => {
     const unkept = await box.wgraftWith({ input: 'a' }, 'run', 'app.wasm');
     expect(unkept).toMatchObject({ code: 7, stdout: '1\n' });
     expect(unkept.stderr).toContain(`the prepared module cannot be kept in ${box.cache}`);
+  });
+
+  test('is where WGRAFT_CACHE_DIR says, as under the register hook, and nowhere for "off"', async () => {
+    await using box = await start();
+    const run = (folder: string): Promise<Ended> =>
+      box.wgraftWith({ input: 'a', env: { WGRAFT_CACHE_DIR: folder } }, 'run', '-q', 'app.wasm');
+    for (const folder of ['off', box.path('elsewhere')])
+      expect(await run(folder)).toMatchObject({ code: 7, stdout: '1\n', stderr: '' });
+    await expect(readdir(box.cache)).rejects.toThrow('ENOENT');
+    expect(await readdir(box.path('elsewhere'))).toHaveLength(1);
   });
 });

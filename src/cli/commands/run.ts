@@ -29,7 +29,7 @@ export function addRun(program: Command, output: Output): void {
     .option('--dir <[guest=]host>', 'a folder that the program may open; repeatable', collect)
     .addOption(slotsOption())
     .option('--fentry <name>', 'the import that marks functions, if it is not a usual one')
-    .option('--no-cache', 'prepare it anew, and do not keep the result')
+    .option('--no-cache', 'prepare it anew, and do not keep the result (as WGRAFT_CACHE_DIR=off)')
     .action((file: string, args: readonly string[], options: RunOptions) => run(output, file, args, options));
   describe(command, {
     summary: 'run a WASI program that can be patched while it runs',
@@ -67,7 +67,7 @@ async function run(
       bytes,
       { name, args: [file, ...args], env, preopens },
       async (operations) => {
-        const control = await listen(operations, { name });
+        const control = await listen({ name }, operations);
         sockets.push(control);
         endOnSignals(control);
         output.note(`${name} (pid ${process.pid}) can be patched: wgraft apply FIX.wgp ${name}`);
@@ -124,8 +124,11 @@ async function preparedBytes(
   }
   const { prepare, prepareCached } = await import('../../prepare/index.ts');
   const how = prepareOptions(options);
-  if (!options.cache) return (await prepare(bytes, how)).bytes;
-  const { bytes: prepared, cache, reason, file: entry } = await prepareCached(bytes, how);
+  // As the register hook has it.
+  const { WGRAFT_CACHE_DIR: folder } = process.env;
+  if (!options.cache || folder === 'off') return (await prepare(bytes, how)).bytes;
+  const at = folder ? { folder } : {};
+  const { bytes: prepared, cache, reason, file: entry } = await prepareCached(bytes, { ...how, ...at });
   if (cache === 'unkept')
     output.note(`the prepared module cannot be kept in ${path.dirname(entry)}: ${reason}`);
   return prepared;
