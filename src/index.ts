@@ -14,14 +14,40 @@ export {
   ThreadGroup,
   type ThreadGroupOptions,
 } from './host/index.ts';
-export * from './runtime/index.ts';
+export {
+  type AdoptOptions,
+  type Blocking,
+  defaultPatcher,
+  type Instance,
+  type InstanceHandle,
+  type InstanceStatus,
+  type LoadedPatch,
+  type Operations,
+  Patcher,
+  type PatcherEvent,
+  type PatchState,
+  type PatchStatus,
+  type Program,
+  type ProgramStatus,
+  type ShadowCtor,
+  type ShadowDtor,
+  type ShadowVariables,
+  type Stats,
+  type Status,
+  type Transition,
+  type TransitionOptions,
+  type TransitionResult,
+  type TransitionState,
+  type TransitionStatus,
+  type VerifyReport,
+} from './runtime/index.ts';
 export { version } from './version.ts';
 
 /**
  * Opens the control socket, so that the `wgraft` command finds this process and can patch its programs.
- * The socket does not keep the process alive. Dispose of the server, or end the process, to close it.
+ * The socket does not keep the process alive. `close()`, or the end of the process, closes it.
  * @example
- * await using control = await listen({ name: 'api' });
+ * const control = await listen({ name: 'api' });
  * @throws WGRAFT_ERR_CONTROL_NAME, WGRAFT_ERR_CONTROL_PATH, WGRAFT_ERR_CONTROL_FOLDER, WGRAFT_ERR_CONTROL_LISTEN
  */
 export async function listen(
@@ -29,5 +55,5 @@ export async function listen(
   operations: Operations = defaultPatcher,
 ): Promise<ControlServer> {
   const control = await import('./control/index.ts');
-  return control.listen(operations, options);
+  return control.listen(options, operations);
 }

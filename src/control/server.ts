@@ -31,8 +31,8 @@ const maxClients = 64;
  * Opens the control socket of this process. It does not keep the process alive.
  * @throws WGRAFT_ERR_CONTROL_NAME, WGRAFT_ERR_CONTROL_PATH, WGRAFT_ERR_CONTROL_FOLDER, WGRAFT_ERR_CONTROL_LISTEN
  */
-export function listen(operations: Operations, options: ListenOptions): Promise<ControlServer> {
-  return listenWith(() => operations, options);
+export function listen(options: ListenOptions, operations: Operations): Promise<ControlServer> {
+  return listenWith(options, () => operations);
 }
 
 /**
@@ -40,10 +40,9 @@ export function listen(operations: Operations, options: ListenOptions): Promise<
  * @throws what `listen` throws
  */
 export async function listenWith(
+  { name, folder = defaultFolder() }: ListenOptions,
   operations: () => Operations | Promise<Operations>,
-  options: ListenOptions,
 ): Promise<ControlServer> {
-  const { name, folder = defaultFolder() } = options;
   const path = socketPath(folder, name, process.pid);
   await openFolder(folder);
   const clients = new Set<Socket>();

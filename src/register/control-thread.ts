@@ -41,6 +41,6 @@ announceControl();
 hearSharings((sharing) => void load().then((all) => all.share(sharing)));
 setTimeout(load, loadAfterMs).unref();
 
-listenWith(load, { name, folder }).catch((cause: unknown) => {
+listenWith({ name, folder }, load).catch((cause: unknown) => {
   parentPort?.postMessage(WgraftError.is(cause) ? cause.message : String(cause));
 });

@@ -20,7 +20,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function live(): Promise<{ app: Story; server: ControlServer }> {
   const app = await story(program);
-  return { app, server: await listen(app.patcher, { name: 'api', folder }) };
+  return { app, server: await listen({ name: 'api', folder }, app.patcher) };
 }
 
 describe('operations over the socket', () => {

@@ -34,7 +34,7 @@ const hello = { jsonrpc: '2.0', id: 0, method: 'hello', params: { protocol } };
 describe('the socket file', () => {
   test('is the owner’s only, and goes with the server', async () => {
     const sockets = join(folder, 'a', 'b');
-    const server = await listen(new Patcher(), { name: 'api', folder: sockets });
+    const server = await listen({ name: 'api', folder: sockets }, new Patcher());
     expect(server.path).toBe(join(sockets, `api-${process.pid}.sock`));
     expect((await lstat(sockets)).mode & 0o777).toBe(0o700);
     expect((await lstat(server.path)).mode & 0o777).toBe(0o600);
@@ -61,14 +61,14 @@ describe('the socket file', () => {
     await rename(join(folder, 'x.sock'), path);
     await new Promise((resolve) => dead.close(resolve));
     expect(await readdir(folder)).toEqual([`api-${process.pid}.sock`]);
-    await using server = await listen(new Patcher(), { name: 'api', folder });
+    await using server = await listen({ name: 'api', folder }, new Patcher());
     await using client = await connect(server.path);
     expect(client.hello.pid).toBe(process.pid);
   });
 
   test('that is in use is not', async () => {
-    await using first = await listen(new Patcher(), { name: 'api', folder });
-    await expect(listen(new Patcher(), { name: 'api', folder })).rejects.toMatchObject({
+    await using first = await listen({ name: 'api', folder }, new Patcher());
+    await expect(listen({ name: 'api', folder }, new Patcher())).rejects.toMatchObject({
       code: 'WGRAFT_ERR_CONTROL_LISTEN',
       details: { path: first.path, reason: 'the address is in use' },
     });
@@ -77,14 +77,14 @@ describe('the socket file', () => {
   });
 
   test.each(['', 'a/b', '.hidden', 'a b', 'ä', 'x'.repeat(65)])('cannot have the name "%s"', async (name) => {
-    await expect(listen(new Patcher(), { name, folder })).rejects.toMatchObject({
+    await expect(listen({ name, folder }, new Patcher())).rejects.toMatchObject({
       code: 'WGRAFT_ERR_CONTROL_NAME',
     });
   });
 
   test('cannot have a path that the system would cut', async () => {
     const deep = join(folder, 'x'.repeat(100));
-    await expect(listen(new Patcher(), { name: 'api', folder: deep })).rejects.toMatchObject({
+    await expect(listen({ name: 'api', folder: deep }, new Patcher())).rejects.toMatchObject({
       code: 'WGRAFT_ERR_CONTROL_PATH',
       details: { sizeBytes: Buffer.byteLength(join(deep, `api-${process.pid}.sock`)), limitBytes: 107 },
     });
@@ -101,7 +101,7 @@ describe('the folder is refused', () => {
   test('where others can open it', async () => {
     await chmod(folder, 0o750);
     const error = refusal(folder, 'others can open it (mode 0750)');
-    await expect(listen(new Patcher(), { name: 'api', folder })).rejects.toMatchObject(error);
+    await expect(listen({ name: 'api', folder }, new Patcher())).rejects.toMatchObject(error);
     await expect(connect('api', { folder })).rejects.toMatchObject(error);
   });
 
@@ -113,7 +113,7 @@ describe('the folder is refused', () => {
     for (const at of [link, file]) {
       await expect(connect('api', { folder: at })).rejects.toMatchObject(refusal(at, 'it is not a folder'));
     }
-    await expect(listen(new Patcher(), { name: 'api', folder: link })).rejects.toMatchObject(
+    await expect(listen({ name: 'api', folder: link }, new Patcher())).rejects.toMatchObject(
       refusal(link, 'it is not a folder'),
     );
   });
@@ -121,13 +121,13 @@ describe('the folder is refused', () => {
   test.runIf(process.getuid?.() === 0)('where it belongs to another user', async () => {
     await chown(folder, 12345, 12345);
     const error = refusal(folder, 'it belongs to another user (uid 12345)');
-    await expect(listen(new Patcher(), { name: 'api', folder })).rejects.toMatchObject(error);
+    await expect(listen({ name: 'api', folder }, new Patcher())).rejects.toMatchObject(error);
   });
 });
 
 describe('a client', () => {
   test('must say hello first, in a version that is known', async () => {
-    await using server = await listen(new Patcher(), { name: 'api', folder });
+    await using server = await listen({ name: 'api', folder }, new Patcher());
     await using raw = rawClient(server.path);
     raw.send({ jsonrpc: '2.0', id: 1, method: 'status' });
     expect(await raw.next()).toMatchObject({ id: 1, error: problem('the first request must be hello') });
@@ -153,7 +153,7 @@ describe('a client', () => {
     ['a time-out that is none', 'apply', { patch: '', timeoutMs: -1 }, 'apply.timeoutMs: expected >=0'],
     ['an endless time-out', 'revert', { timeoutMs: 1e300 }, 'revert.timeoutMs: expected <=2147483647'],
   ])('is told of %s', async (_, method, params, reason) => {
-    await using server = await listen(new Patcher(), { name: 'api', folder });
+    await using server = await listen({ name: 'api', folder }, new Patcher());
     await using raw = rawClient(server.path);
     raw.send(hello);
     await raw.next();
@@ -162,7 +162,7 @@ describe('a client', () => {
   });
 
   test('cannot send a patch above the limit', async () => {
-    await using server = await listen(new Patcher(), { name: 'api', folder });
+    await using server = await listen({ name: 'api', folder }, new Patcher());
     await using raw = rawClient(server.path);
     raw.send(hello);
     await raw.next();
@@ -174,7 +174,7 @@ describe('a client', () => {
   });
 
   test('that sends garbage loses its connection, and nobody else notices', async () => {
-    await using server = await listen(new Patcher(), { name: 'api', folder });
+    await using server = await listen({ name: 'api', folder }, new Patcher());
     await using good = await connect(server.path);
     const garbage = [
       'hello\r\n\r\n',
@@ -198,7 +198,7 @@ describe('a client', () => {
   });
 
   test('that stops in the middle of a message, or goes, disturbs nobody', async () => {
-    await using server = await listen(new Patcher(), { name: 'api', folder });
+    await using server = await listen({ name: 'api', folder }, new Patcher());
     await using half = rawClient(server.path);
     half.socket.write(frame(hello).slice(0, -5));
     await using gone = rawClient(server.path);

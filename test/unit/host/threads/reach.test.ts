@@ -175,7 +175,7 @@ describe('the control socket of a group', () => {
     const [a, b] = [await app.thread(), await app.thread()];
     const folder = await mkdtemp(join(tmpdir(), 'wgraft-threads-'));
     try {
-      await using server = await listen(app.group, { name: 'threads', folder });
+      await using server = await listen({ name: 'threads', folder }, app.group);
       await using client = await connect(server.path);
       await client.apply(await app.patch('two', 'answer', returning('answer', 2)));
       expect([await a.call('answer'), await b.call('answer')]).toEqual([2, 2]);
