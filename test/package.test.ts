@@ -72,10 +72,10 @@ describe('the packed tarball, installed in an empty project', () => {
   });
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
-  test('has the command, the built code, its sources and the licence, and nothing of the checkout', () => {
+  test('has the command, the built code, its sources, the documents that help texts name and the licence, and nothing of the checkout', () => {
     const folders = new Set(files.map((f) => f.split('/')[0]));
     expect([...folders].sort()).toEqual(
-      ['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'package.json', 'src'].filter((f) =>
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'docs', 'package.json', 'src'].filter((f) =>
         folders.has(f),
       ),
     );
@@ -86,6 +86,8 @@ describe('the packed tarball, installed in an empty project', () => {
         'dist/index.js',
         'dist/index.d.ts',
         'src/index.ts',
+        'docs/consistency.md',
+        'docs/embedding.md',
         'LICENSE',
       ]),
     );

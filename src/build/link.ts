@@ -270,7 +270,7 @@ export class Linker {
         return;
       case 'global':
         copyValType(r, out, map);
-        // A prepared module exports only mutable globals; GOT entries are mutable by convention.
+        // As it is declared, but for GOT entries, which are mutable by convention.
         out.u8(i.global.mutable || source.from === 'function-address' ? 1 : 0);
         return;
       case 'table':

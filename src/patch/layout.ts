@@ -21,7 +21,7 @@ export const attentionImport = { module: 'wgraft', name: 'attention' } as const;
 /** Entry of the slot table in which such a module has the host function that it calls then. */
 export const attentionEntry = 1;
 
-/** Name under which a prepared module exports its memory, table, mutable global or tag number `index`. */
+/** Name under which a prepared module exports its memory, table, tag or global number `index`; which globals, `globalOffer` says. */
 export function reservedExport(kind: 'memory' | 'table' | 'global' | 'tag', index: number): string {
   return `${reservedPrefix}${kind}_${index}`;
 }

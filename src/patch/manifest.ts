@@ -31,7 +31,7 @@ export interface Replacement {
 export type ImportSource =
   /** The program's function (prepared index, imports counted); calls go through its slot. */
   | { readonly from: 'func'; readonly index: FuncIndex; readonly hash?: BodyHash }
-  /** The program's memory, table, mutable global or tag. */
+  /** The program's memory, table, tag or global; numbers that never change are copied instead. */
   | { readonly from: 'memory' | 'table' | 'global' | 'tag'; readonly index: number }
   /** An i32 global: where this patch's data starts in the program's memory. */
   | { readonly from: 'memory-base' }

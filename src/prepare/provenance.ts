@@ -29,7 +29,7 @@ export function addFeatures(m: WasmModule, section: Section, plan: Plan): Uint8A
   return writeTargetFeatures(features);
 }
 
-/** Passive segments; a table that is not the first; an exported mutable global; and the redirects. */
+/** Passive segments; a table that is not the first; the program's mutable globals, exported; and the redirects. */
 function neededFeatures(plan: Plan): string[] {
   const always = ['bulk-memory', 'mutable-globals', 'reference-types'];
   return plan.guards === 0 ? always : [...always, 'tail-call'];

@@ -53,7 +53,7 @@ export function addPrepare(program: Command, output: Output): void {
       'wgraft prepare app.wasm -o app.slots.wasm --source-map app.wasm.map',
     ],
     notes: [
-      "Policies: all functions; auto, all but small leaf functions and, in a large program, small functions that only it calls; entry, only those that are exported or whose address is taken. With auto and entry, functions that only the program's own table leads to have their slot in that table, if they are small or nothing calls them without it. Default: the functions that an fentry hook marks, auto where there is no hook.",
+      "Policies: all functions; auto, all but small leaf functions and, in a large program, small functions that only it calls; entry, only those that are exported or whose address is taken. What stands around a command's main loop keeps its slot. With auto and entry, functions that only the program's own table leads to have their slot in that table, if they are small or nothing calls them without it. Default: the functions that an fentry hook marks, auto where there is no hook.",
       'With -o - the report goes to stderr.',
     ],
     exits: {
