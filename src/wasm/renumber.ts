@@ -140,8 +140,8 @@ class Copier {
     const start = this.#r.at;
     switch (this.#r.u8()) {
       case 0x60:
-        this.#r.vector('parameters', () => this.valType());
-        this.#r.vector('results', () => this.valType());
+        this.#r.vector('parameters', () => this.#memberType());
+        this.#r.vector('results', () => this.#memberType());
         return;
       case 0x5f:
         this.#r.vector('fields', () => this.#field(), 2);
@@ -154,7 +154,17 @@ class Copier {
   }
 
   #field(): void {
-    this.valType();
+    this.#memberType();
+    this.#r.u8();
+  }
+
+  /** The long form of `funcref` and its like becomes the short one, so that equal types have equal bytes. */
+  #memberType(): void {
+    const [byte, heap = 0] = this.#r.bytes.subarray(this.#r.at, this.#r.at + 2);
+    if (byte !== 0x63 || heap < 0x40 || heap > 0x7f) return this.valType();
+    this.flush();
+    this.#r.u8();
+    this.#copied = this.#r.at;
     this.#r.u8();
   }
 

@@ -84,11 +84,14 @@ export function readValType(r: Reader): ValType {
   const byte = r.u8();
   const plain = numeric[byte];
   if (plain !== undefined) return plain;
-  if (byte === 0x63) return `(ref null ${readHeapType(r)})`;
+  if (byte === 0x63) return nullable(readHeapType(r));
   if (byte === 0x64) return `(ref ${readHeapType(r)})`;
-  const heap = abstractHeap[byte];
-  if (heap === undefined) r.fail(`unknown value type 0x${byte.toString(16)}`, start);
-  return shorthand[heap] ?? `${heap}ref`;
+  return nullable(abstractHeap[byte] ?? r.fail(`unknown value type 0x${byte.toString(16)}`, start));
+}
+
+/** `funcref` for both ways to write it. */
+function nullable(heap: string): ValType {
+  return heap.startsWith('$') ? `(ref null ${heap})` : (shorthand[heap] ?? `${heap}ref`);
 }
 
 /** Writes a value type; `map` gives the indices of the types that it names. */

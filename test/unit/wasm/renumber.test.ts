@@ -91,3 +91,13 @@ test('types of two modules are one type exactly when the engine would link them'
   expect(new Set([visitA, plainA, other, alone]).size).toBe(4);
   expect(types.addFunction({ params: ['i32'], results: ['i64'] })).toBe(plainA);
 });
+
+test('a type table takes the long form of a reference type for the short one', () => {
+  const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+  const type = (...reference: number[]): ReturnType<typeof readModule> => {
+    const section = [1, 0x60, 1, ...reference, 1, ...reference];
+    return readModule(Uint8Array.from([...header, 1, section.length, ...section]));
+  };
+  const types = new TypeTable();
+  expect([type(0x70), type(0x63, 0x70), type(0x64, 0x70)].map((m) => types.add(m, 0))).toEqual([0, 0, 1]);
+});
