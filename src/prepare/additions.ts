@@ -2,7 +2,7 @@
 // section 1, draws them in WAT). A guard is small in bytes of Wasm, by which V8 decides what it inlines, and in machine
 // code, which is fetched whether the slot is taken or not: what only a taken slot needs stands in a function of its own.
 
-import { attentionEntry } from '../patch/index.ts';
+import { attentionEntry, preparedExports } from '../patch/index.ts';
 import {
   emptyBlock,
   type FuncIndex,
@@ -34,6 +34,11 @@ export const ownGlobals = 1;
 /** Added types besides those of blocks: of the setter, of attention, of `__wgraft_value`. */
 export function ownTypes({ attention, values }: Pick<Plan, 'attention' | 'values'>): number {
   return 1 + (attention ? 1 : 0) + (values.length > 0 ? 1 : 0);
+}
+
+/** Added exports besides those that patches may need of the program. */
+export function ownExports({ values }: Pick<Plan, 'values'>): number {
+  return Object.keys(preparedExports).length - (values.length > 0 ? 0 : 1);
 }
 
 /** Where the additions stand in the prepared module's index spaces. */

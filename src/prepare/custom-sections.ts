@@ -93,7 +93,8 @@ function addedNames({ plan, places }: Job): Map<number, string> {
   ]);
   for (let k = 0; k < setterLeaves(plan.guards); k += 1) names.set(places.firstLeaf + k, `__wgraft_set_${k}`);
   for (const { index, type } of places.redirects.values()) names.set(index, `__wgraft_redirect_${type}`);
-  for (let k = 0; k < valueFunctionCount(plan.values); k += 1)
+  const values = valueFunctionCount(plan.values);
+  for (let k = 0; k < values; k += 1)
     names.set((places.value?.index ?? 0) + k, k === 0 ? '__wgraft_value' : `__wgraft_value_${k - 1}`);
   return names;
 }

@@ -2,9 +2,9 @@
 // may come so near to one that the additions would not fit; that is said before anything is written.
 
 import { WgraftError } from '../errors.ts';
-import { globalOffer, preparedExports } from '../patch/index.ts';
+import { globalOffer } from '../patch/index.ts';
 import type { WasmModule } from '../wasm/index.ts';
-import { addedCount, ownGlobals, ownTypes } from './additions.ts';
+import { addedCount, ownExports, ownGlobals, ownTypes } from './additions.ts';
 import type { Plan } from './plan.ts';
 import { guardedTypes, severalResults } from './redirects.ts';
 
@@ -27,7 +27,7 @@ export function checkLimits(m: WasmModule, plan: Plan): void {
     functions: m.functions.length - (plan.fentry?.removed.size ?? 0) + addedCount(plan, redirects.size),
     tables: m.tables.length + 1,
     globals: m.globals.length + plan.guards + ownGlobals,
-    exports: m.exports.length + Object.keys(preparedExports).length + reserved,
+    exports: m.exports.length + ownExports(plan) + reserved,
   };
   for (const what of Object.keys(limits) as (keyof typeof limits)[])
     if (counts[what] > limits[what]) refuse(what, counts[what], limits[what]);

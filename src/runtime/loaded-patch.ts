@@ -11,7 +11,14 @@ import {
   type SlotMapFunction,
   showFunction,
 } from '../patch/index.ts';
-import { engine, type FuncIndex, hasTryBlocks, readModule, type SlotIndex } from '../wasm/index.ts';
+import {
+  engine,
+  type FuncIndex,
+  type GlobalType,
+  hasTryBlocks,
+  readModule,
+  type SlotIndex,
+} from '../wasm/index.ts';
 
 export interface LoadedPatch {
   /** Build id, hex. */
@@ -21,8 +28,8 @@ export interface LoadedPatch {
   readonly bySlot: ReadonlyMap<SlotIndex, Replacement>;
   /** Of which slot a function of the patch module (by its index) is the replacement, or a copy of the original. */
   readonly slotOfFunction: ReadonlyMap<FuncIndex, SlotIndex>;
-  /** Imports that are mutable globals, as GOT entries are. */
-  readonly mutable: ReadonlySet<PatchImport>;
+  /** Of the imports that are globals: as what the patch declares them. */
+  readonly globals: ReadonlyMap<PatchImport, GlobalType>;
   readonly functionNames: readonly string[];
   /** See SlotMapHeader.tryBlocks. */
   readonly tryBlocks: boolean;
@@ -35,11 +42,14 @@ export function loadPatch(bytes: Uint8Array): LoadedPatch {
   const { id, manifest } = readPatch(bytes);
   const parsed = readModule(bytes);
   const exported = new Map(parsed.exports.filter((e) => e.kind === 'func').map((e) => [e.name, e.index]));
-  const mutable = manifest.imports.filter((i) =>
-    parsed.imports.some(
-      (p) => p.kind === 'global' && p.global.mutable && p.module === i.module && p.name === i.name,
-    ),
+  const key = (i: { module: string; name: string }): string => JSON.stringify([i.module, i.name]);
+  const types = new Map(
+    parsed.imports.flatMap((i): [string, GlobalType][] => (i.kind === 'global' ? [[key(i), i.global]] : [])),
   );
+  const globals = manifest.imports.flatMap((i): [PatchImport, GlobalType][] => {
+    const type = types.get(key(i));
+    return type === undefined ? [] : [[i, type]];
+  });
   const slotOfFunction = manifest.replaces.flatMap((r) =>
     [r.export, r.original ?? r.export].flatMap((name): [FuncIndex, SlotIndex][] => {
       const index = exported.get(name);
@@ -52,7 +62,7 @@ export function loadPatch(bytes: Uint8Array): LoadedPatch {
     module: compile(bytes),
     bySlot: new Map(manifest.replaces.map((r) => [r.slot, r])),
     slotOfFunction: new Map(slotOfFunction),
-    mutable: new Set(mutable),
+    globals: new Map(globals),
     functionNames: manifest.replaces.map(showFunction),
     tryBlocks: hasTryBlocks(parsed),
   };

@@ -1,7 +1,7 @@
 // The reserved exports of one instance, behind names: slots, the slot table, the program's functions and memories.
 
 import { preparedExports, reservedExport, type SlotMapFunction } from '../patch/index.ts';
-import type { FuncIndex, GlobalIndex, SlotIndex } from '../wasm/index.ts';
+import type { FuncIndex, GlobalIndex, SlotIndex, ValType } from '../wasm/index.ts';
 
 /** Place in the slot table. 0 is scratch and, as a slot word, the NOP. */
 export type SlotEntry = number;
@@ -78,8 +78,8 @@ export class SlotTable {
     return found;
   }
 
-  /** The program's global as a patch imports it: one that never changes may be its value. @throws RangeError */
-  global(index: GlobalIndex): WebAssembly.ImportValue {
+  /** The program's global as a patch imports it, as one of that type: one that never changes may be its value. @throws RangeError */
+  global(index: GlobalIndex, type: ValType | undefined): WebAssembly.ImportValue {
     const exported = this.reserved('global', index);
     if (exported !== undefined) return exported;
     const ask = this.#exports[preparedExports.value];
@@ -87,11 +87,10 @@ export class SlotTable {
     expectThere(`global ${index}`, () => {
       value = (ask as (global: GlobalIndex) => unknown)(index);
     });
-    // As an import it would stand for what it holds.
-    const isGlobal = value instanceof WebAssembly.Global;
-    return (
-      isGlobal ? new WebAssembly.Global({ value: 'externref' }, value) : value
-    ) as WebAssembly.ImportValue;
+    // These hold anything, also what as an import would stand for what it holds: a WebAssembly.Global, of another realm, too.
+    return type === 'externref' || type === 'anyref'
+      ? new WebAssembly.Global<keyof WebAssembly.ValueTypeMap>({ value: type as 'externref' }, value)
+      : (value as WebAssembly.ImportValue);
   }
 
   /** The program's memory, table, global or tag where it is exported under its reserved name. */

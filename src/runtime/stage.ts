@@ -193,7 +193,7 @@ function resolve(
   reservation: Reservation,
 ): WebAssembly.ImportValue | undefined {
   const number = (value: number): WebAssembly.Global =>
-    new WebAssembly.Global({ value: 'i32', mutable: patch.mutable.has(i) }, value);
+    new WebAssembly.Global({ value: 'i32', mutable: patch.globals.get(i)?.mutable === true }, value);
   switch (i.from) {
     case 'func':
       return target.slots.functionAt(i.index) as WebAssembly.ImportValue;
@@ -202,7 +202,7 @@ function resolve(
     case 'tag':
       return target.slots.reserved(i.from, i.index);
     case 'global':
-      return target.slots.global(i.index);
+      return target.slots.global(i.index, patch.globals.get(i)?.type);
     case 'memory-base':
       return number(reservation.memoryBase ?? 0);
     case 'table-base':

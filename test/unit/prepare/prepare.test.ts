@@ -339,6 +339,22 @@ describe('refusals', () => {
       details: { what: 'tables', count: 100_001, limit: 100_000 },
     });
   });
+
+  test('more exports than engines take, and none is counted that is not added', async () => {
+    const withExports = (count: number): Uint8Array<ArrayBuffer> => {
+      const table = Uint8Array.of(1, 0x70, 0, 0);
+      const exports = new Writer(16_000_000).u32(count);
+      for (let i = 0; i < count; i += 1) exports.name(i.toString(36)).u8(1).u32(0);
+      const out = new Writer(16_000_000).raw(kernel.subarray(0, 8)).section(sectionIds.table, table);
+      return out.section(sectionIds.export, exports.view()).toBytes();
+    };
+    // Its table, the slot table, and what sets and fills: no value is asked for.
+    await expect(prepare(withExports(999_996))).resolves.toMatchObject({ report: { slots: 0 } });
+    await expect(prepare(withExports(999_997))).rejects.toMatchObject({
+      code: 'WGRAFT_ERR_LIMIT_EXCEEDED',
+      details: { what: 'exports', count: 1_000_001, limit: 1_000_000 },
+    });
+  });
 });
 
 describe('edges', () => {

@@ -1,8 +1,9 @@
 // Immutable globals of every kind of reference, as patches import them: the same object, not one like it.
 
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { type PatchImport, readPatch, writePatch } from '../../../src/patch/index.ts';
-import { readModule } from '../../../src/wasm/index.ts';
+import { readModule, readSections, sectionIds, Writer } from '../../../src/wasm/index.ts';
 import { story } from '../../support/story.ts';
 import { wat } from '../../support/wat.ts';
 
@@ -78,6 +79,9 @@ test('a patch reads what they hold', async () => {
 });
 
 const box = new WebAssembly.Global({ value: 'i32' }, 3);
+const elsewhere = runInNewContext(`new WebAssembly.Global({ value: 'externref' }, 'inside')`);
+const untouchable = Proxy.revocable({}, {});
+untouchable.revoke();
 
 test.each([
   ['null', null],
@@ -86,17 +90,48 @@ test.each([
   ['a number', 2 ** 40],
   ['an object', {}],
   ['a global', box],
+  ['a global of another realm', elsewhere],
+  ['an object that inherits from globals', Object.create(WebAssembly.Global.prototype)],
+  ['an object that may not be looked at', untouchable.proxy],
 ])('what the host gave comes to a patch as it is: %s', async (_, value) => {
   const app = await story(
     `(module (global $given (import "host" "given") externref)
-         (func (export "get") (result externref) (ref.null extern)))`,
+         (global $any anyref (any.convert_extern (global.get $given)))
+         (func (export "get") (result externref) (ref.null extern))
+         (func (export "getAny") (result anyref) (ref.null any)))`,
     { host: { given: new WebAssembly.Global({ value: 'externref' }, value) } },
   );
+  const text = `(module (import "target" "#0" (global $given externref)) (import "target" "#1" (global $any anyref))
+      (func (export "get") (result externref) (global.get $given))
+      (func (export "getAny") (result anyref) (global.get $any)))`;
+  await app.patcher.apply(await app.patch('get', ['get', 'getAny'], text));
+  expect(Object.is(app.exports['get'](), value)).toBe(true);
+  expect(Object.is(app.exports['getAny'](), value)).toBe(true);
+});
+
+// - the program says `(ref null extern)` with two bytes, which is the same type as externref
+test('a type that is written in its long form is the same type', async () => {
+  const short = wat(`(module (import "h" "g" (global externref))
+    (func (export "get") (result externref) (ref.null extern)))`);
+  const app = await story(withLongForm(short), {
+    h: { g: new WebAssembly.Global({ value: 'externref' }, 'given') },
+  });
   const text = `(module (import "target" "#0" (global $given externref))
       (func (export "get") (result externref) (global.get $given)))`;
   await app.patcher.apply(await app.patch('get', 'get', text));
-  expect(app.exports['get']()).toBe(value);
+  expect(app.exports['get']()).toBe('given');
 });
+
+/** With `63 6f` for each `6f` in the type and import sections. */
+function withLongForm(bytes: Uint8Array): Uint8Array {
+  const out = new Writer(bytes.length + 16).raw(bytes.subarray(0, 8));
+  for (const { id, start, payload, end } of readSections(bytes)) {
+    const content = [...bytes.subarray(payload, end)];
+    if (id !== sectionIds.type && id !== sectionIds.import) out.raw(bytes.subarray(start, end));
+    else out.section(id, Uint8Array.from(content.flatMap((byte) => (byte === 0x6f ? [0x63, byte] : [byte]))));
+  }
+  return out.toBytes();
+}
 
 test('a patch that asks for a global that is not there is not staged', async () => {
   const app = await story('(module (global $is externref (ref.null extern)) (func (export "get")))');
