@@ -1,7 +1,7 @@
 // npm run bench -- [BENCH...] [--only NAME,...] [--node 26,24,22] [--processes N] [--rounds N] [--json FILE]
 // Prints the figures that the docs quote, with the engines and the machine they were measured on.
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
@@ -54,7 +54,7 @@ const options = {
 
 const date = new Date().toISOString().slice(0, 10);
 const load = loadavg()[0]?.toFixed(1);
-const machine = `${date}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, load ${load} at the start`;
+const machine = `${date}, ${processor()}, ${cpus().length} cores, load ${load} at the start`;
 console.log(machine);
 const results: Record<string, readonly Row[]> = {};
 for (const bench of chosen) {
@@ -68,6 +68,14 @@ for (const bench of chosen) {
       writeFileSync(values.json, `${JSON.stringify({ machine, results }, null, 1)}\n`);
   }
   print(bench, rows);
+}
+
+/** With family and model, where Linux tells: virtual machines are often called no more than `AMD EPYC`. */
+function processor(): string {
+  const name = cpus()[0]?.model ?? 'unknown CPU';
+  const known = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
+  const [, family, model] = /^cpu family\s*: (\d+)\nmodel\s*: (\d+)$/m.exec(known) ?? [];
+  return family === undefined ? name : `${name} (family ${family}, model ${model})`;
 }
 
 function print(bench: Bench, rows: readonly Row[]): void {

@@ -10,6 +10,8 @@ import {
   type Workload,
   workloads,
 } from '../test/support/workloads/index.ts';
+import type { BenchOptions } from './bench.ts';
+import type { Release } from './engines.ts';
 import { microPrograms } from './micro-programs.ts';
 
 export const modes = ['plain', 'control', ...slotPolicies] as const;
@@ -18,6 +20,19 @@ export type Mode = (typeof modes)[number];
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const benchPrograms: readonly Workload[] = [...workloads, ...microPrograms];
+
+/** The programs of a run that this release can execute: try_table came with V8 13.7. */
+export function chosenPrograms({ only }: BenchOptions, node: Release): readonly Workload[] {
+  return benchPrograms.filter(
+    ({ name, traits }) =>
+      (only.length === 0 || only.includes(name)) && (node >= 26 || !traits.includes('try_table')),
+  );
+}
+
+/** Those that only call stand for no program, and are no part of a mean. */
+export function standsForPrograms({ traits }: Workload): boolean {
+  return !traits.includes('calls only');
+}
 
 /** Undefined for a program that loads none. */
 export async function largestModule({ start }: Workload): Promise<Bytes | undefined> {

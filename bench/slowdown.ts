@@ -1,11 +1,10 @@
 // What slots cost a program that is not patched: the time of its ordinary work, prepared against unprepared, and beside it
 // the unprepared module against itself, which says how much of a figure is chance.
 
-import type { Workload } from '../test/support/workloads/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 import { measureInChild } from './child.ts';
 import type { Release } from './engines.ts';
-import { benchPrograms, modes } from './modules.ts';
+import { chosenPrograms, modes, standsForPrograms } from './modules.ts';
 import type { SlowdownSamples } from './slowdown-process.ts';
 import { geometricMean, type Spread, spread } from './statistics.ts';
 
@@ -20,46 +19,36 @@ export const slowdown: Bench = {
 const compared = modes.filter((mode) => mode !== 'plain');
 type Compared = (typeof compared)[number];
 
-/** Programs that only call are no part of the mean: they stand for no program. */
-const callsOnly = new Set(benchPrograms.filter((w) => w.traits.includes('calls only')).map((w) => w.name));
-
-async function* run({ only, processes, rounds, nodes }: BenchOptions): AsyncGenerator<Row> {
-  const chosen = benchPrograms.filter(({ name }) => only.length === 0 || only.includes(name));
-  for (const node of nodes) {
-    const rows: Row[] = [];
-    for (const { name } of chosen.filter((program) => canRun(node, program))) {
+async function* run(options: BenchOptions): AsyncGenerator<Row> {
+  for (const node of options.nodes) {
+    const real: Row[] = [];
+    for (const workload of chosenPrograms(options, node)) {
+      const { name } = workload;
       const runs: SlowdownSamples[] = [];
-      for (let i = 0; i < processes; i++) {
-        const args = [name, String(rounds), String(i)];
+      for (let i = 0; i < options.processes; i++) {
+        const args = [name, String(options.rounds), String(i)];
         runs.push(await measureInChild<SlowdownSamples>('slowdown-process.ts', { args, node }));
       }
       const measured = rowsOf(node, name, runs);
-      rows.push(...measured);
+      if (standsForPrograms(workload)) real.push(...measured);
       yield* measured;
     }
-    yield* means(node, rows);
+    yield* means(node, real);
   }
 }
 
-/** try_table came with V8 13.7. */
-function canRun(node: Release, { traits }: Workload): boolean {
-  return node >= 26 || !traits.includes('try_table');
-}
-
 /** One row for each mode. */
-export function rowsOf(node: Release, program: string, runs: readonly SlowdownSamples[]): Row[] {
+function rowsOf(node: Release, program: string, runs: readonly SlowdownSamples[]): Row[] {
   return compared.map((mode) => {
     const ratio = spread(runs.map((samples) => ratioOf(samples, mode)));
     return row({ node, program, mode, runs, ratio });
   });
 }
 
-/** The geometric mean over all real programs, for each mode. */
-export function means(node: Release, rows: readonly Row[]): Row[] {
+/** The geometric mean over all programs, for each mode. */
+function means(node: Release, rows: readonly Row[]): Row[] {
   return compared.map((mode) => {
-    const ratios = rows
-      .filter((r) => r['slots'] === mode && !callsOnly.has(String(r['program'])))
-      .map((r) => Number(r['ratio']));
+    const ratios = rows.filter((r) => r['slots'] === mode).map((r) => Number(r['ratio']));
     const program = `geometric mean of ${ratios.length}`;
     return { node, program, slots: mode, ratio: geometricMean(ratios).toFixed(3) };
   });

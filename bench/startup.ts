@@ -1,12 +1,13 @@
 // What slots cost a program while it starts: its first answer, one instance more, and that instance's memory. Every
 // process is a new one: engines keep compiled code for as long as anything uses it.
 
+import { type SlotPolicy, slotPolicies } from '../src/patch/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
 import { measureInChild } from './child.ts';
 import type { Release } from './engines.ts';
-import { benchPrograms, type Mode } from './modules.ts';
+import { chosenPrograms, type Mode, standsForPrograms } from './modules.ts';
 import type { Startup } from './startup-process.ts';
-import { spread } from './statistics.ts';
+import { geometricMean, spread } from './statistics.ts';
 
 export const startup: Bench = {
   name: 'startup',
@@ -17,16 +18,31 @@ export const startup: Bench = {
 };
 
 /** The control is the plain module in other bytes, so that nothing of the first load is reused. */
-const compared = ['control', 'all', 'auto', 'entry'] as const satisfies readonly Mode[];
+const compared = ['control', ...slotPolicies] as const satisfies readonly Mode[];
+type Compared = (typeof compared)[number];
+type Figure = keyof Startup;
+type Measured = Readonly<Record<Compared, Startup>>;
 
-async function* run({ only, processes, nodes }: BenchOptions): AsyncGenerator<Row> {
-  for (const node of nodes)
-    for (const { name } of benchPrograms.filter((w) => only.length === 0 || only.includes(w.name)))
-      yield* measure(name, node, processes);
+const shown: readonly { figure: Figure; column: string; unit: number; digits: number }[] = [
+  { figure: 'firstAnswerMs', column: 'first answer ms', unit: 1, digits: 1 },
+  { figure: 'instantiateUs', column: 'instantiate µs', unit: 1, digits: 0 },
+  { figure: 'instanceBytes', column: 'memory of an instance kB', unit: 1024, digits: 1 },
+];
+
+async function* run(options: BenchOptions): AsyncGenerator<Row> {
+  for (const node of options.nodes) {
+    const real: Measured[] = [];
+    for (const workload of chosenPrograms(options, node)) {
+      const measured = await measure(workload.name, node, options.processes);
+      if (standsForPrograms(workload)) real.push(measured);
+      for (const mode of compared) yield row(node, workload.name, mode, measured);
+    }
+    for (const policy of slotPolicies) yield means(node, policy, real);
+  }
 }
 
-async function* measure(program: string, node: Release, processes: number): AsyncGenerator<Row> {
-  const runs: Record<(typeof compared)[number], Startup[]> = { control: [], all: [], auto: [], entry: [] };
+async function measure(program: string, node: Release, processes: number): Promise<Measured> {
+  const runs: Record<Compared, Startup[]> = { control: [], all: [], auto: [], entry: [] };
   for (let i = 0; i < processes; i++)
     for (const mode of compared)
       runs[mode].push(
@@ -36,22 +52,40 @@ async function* measure(program: string, node: Release, processes: number): Asyn
           flags: ['--expose-gc'],
         }),
       );
-  const medianOf = (mode: (typeof compared)[number], figure: keyof Startup): number =>
-    spread(runs[mode].map((run) => run[figure])).median;
-  for (const slots of compared) {
-    const cell = (figure: keyof Startup, unit: number, digits: number): string => {
-      const [value, plain] = [medianOf(slots, figure), medianOf('control', figure)];
-      const shown = (value / unit).toFixed(digits);
-      if (slots === 'control' || plain <= 0) return shown;
-      return `${shown} (${(value / plain).toFixed(2)})`;
-    };
-    yield {
-      node,
-      program,
-      slots: slots === 'control' ? 'none' : slots,
-      'first answer ms': cell('firstAnswerMs', 1, 1),
-      'instantiate µs': cell('instantiateUs', 1, 0),
-      'memory of an instance kB': cell('instanceBytes', 1024, 0),
-    };
-  }
+  return {
+    control: medians(runs.control),
+    all: medians(runs.all),
+    auto: medians(runs.auto),
+    entry: medians(runs.entry),
+  };
+}
+
+function medians(processes: readonly Startup[]): Startup {
+  const median = (figure: Figure): number => spread(processes.map((startup) => startup[figure])).median;
+  return {
+    firstAnswerMs: median('firstAnswerMs'),
+    instantiateUs: median('instantiateUs'),
+    instanceBytes: median('instanceBytes'),
+  };
+}
+
+/** Prepared / unprepared. */
+const ratioOf = (measured: Measured, mode: Compared, figure: Figure): number =>
+  measured[mode][figure] / measured.control[figure];
+
+function row(node: Release, program: string, mode: Compared, measured: Measured): Row {
+  const cells = shown.map(({ figure, column, unit, digits }) => {
+    const value = (measured[mode][figure] / unit).toFixed(digits);
+    return [column, mode === 'control' ? value : `${value} (${ratioOf(measured, mode, figure).toFixed(2)})`];
+  });
+  return { node, program, slots: mode === 'control' ? 'none' : mode, ...Object.fromEntries(cells) };
+}
+
+/** The geometric means over all programs. */
+function means(node: Release, slots: SlotPolicy, programs: readonly Measured[]): Row {
+  const cells = shown.map(({ figure, column }) => {
+    const ratios = programs.map((measured) => ratioOf(measured, slots, figure));
+    return [column, `(${geometricMean(ratios).toFixed(3)})`];
+  });
+  return { node, program: `geometric mean of ${programs.length}`, slots, ...Object.fromEntries(cells) };
 }
