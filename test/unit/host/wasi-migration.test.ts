@@ -363,6 +363,8 @@ describe('a program that computes without a host call', () => {
       { direction: 'revert', complete: true },
       { direction: 'apply', complete: true },
     ]);
+    // What it wrote at that call may still be on its way here.
+    await expect.poll(() => lines(app), soon).toEqual(['v0 computes', 'v1 done']);
     await ask(app, 'hello');
     expect(lines(app)).toEqual(['v0 computes', 'v1 done', 'v2 hello']);
   });
