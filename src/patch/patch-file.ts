@@ -12,6 +12,7 @@ import {
   findCustom,
   funcType,
   type Import,
+  importKey,
   readBuildId,
   readModule,
   readSections,
@@ -90,18 +91,17 @@ function checkPassive(m: WasmModule): void {
 }
 
 function checkImports(m: WasmModule, manifest: Manifest): void {
-  const key = (i: { module: string; name: string }): string => JSON.stringify([i.module, i.name]);
-  const named = new Map(manifest.imports.map((i) => [key(i), i]));
+  const named = new Map(manifest.imports.map((i) => [importKey(i), i]));
   if (named.size !== manifest.imports.length) refuse('its manifest names an import twice');
   for (const i of m.imports) {
-    const said = named.get(key(i));
+    const said = named.get(importKey(i));
     if (said === undefined) refuse(`its manifest does not name its import "${i.module}" "${i.name}"`);
     if (!fits(i, said))
       refuse(`its import "${i.module}" "${i.name}" is a ${i.kind}, the manifest says ${said.from}`);
     checkRuntimeFunction(m, i, said);
   }
-  const imported = new Set(m.imports.map(key));
-  const missing = manifest.imports.find((i) => !imported.has(key(i)));
+  const imported = new Set(m.imports.map(importKey));
+  const missing = manifest.imports.find((i) => !imported.has(importKey(i)));
   if (missing !== undefined) refuse(`it does not import "${missing.module}" "${missing.name}"`);
 }
 

@@ -16,6 +16,7 @@ import {
   type FuncIndex,
   type GlobalType,
   hasTryBlocks,
+  importKey,
   readModule,
   type SlotIndex,
 } from '../wasm/index.ts';
@@ -42,12 +43,13 @@ export function loadPatch(bytes: Uint8Array): LoadedPatch {
   const { id, manifest } = readPatch(bytes);
   const parsed = readModule(bytes);
   const exported = new Map(parsed.exports.filter((e) => e.kind === 'func').map((e) => [e.name, e.index]));
-  const key = (i: { module: string; name: string }): string => JSON.stringify([i.module, i.name]);
   const types = new Map(
-    parsed.imports.flatMap((i): [string, GlobalType][] => (i.kind === 'global' ? [[key(i), i.global]] : [])),
+    parsed.imports.flatMap((i): [string, GlobalType][] =>
+      i.kind === 'global' ? [[importKey(i), i.global]] : [],
+    ),
   );
   const globals = manifest.imports.flatMap((i): [PatchImport, GlobalType][] => {
-    const type = types.get(key(i));
+    const type = types.get(importKey(i));
     return type === undefined ? [] : [[i, type]];
   });
   const slotOfFunction = manifest.replaces.flatMap((r) =>

@@ -39,6 +39,11 @@ export type Import = Range & { readonly module: string; readonly name: string } 
     | { readonly kind: 'tag'; readonly type: TypeIndex }
   );
 
+/** Both names of an import as one, for maps: either may hold any character. */
+export function importKey({ module, name }: Pick<Import, 'module' | 'name'>): string {
+  return JSON.stringify([module, name]);
+}
+
 export interface Export {
   readonly name: string;
   readonly kind: ExternKind;

@@ -5,6 +5,7 @@ import { WgraftError } from '../../errors.ts';
 import {
   type FuncIndex,
   type Global,
+  importKey,
   readGlobalNames,
   readModule,
   segmentAddress,
@@ -163,7 +164,7 @@ function indicesOf(names: ReadonlyMap<number, string>): Map<string, number> {
 
 function globalNames(m: WasmModule): Map<number, string> {
   const names = readGlobalNames(m.bytes, m.sections);
-  for (const [index, i] of m.importsOf.global.entries()) names.set(index, JSON.stringify([i.module, i.name]));
+  for (const [index, i] of m.importsOf.global.entries()) names.set(index, importKey(i));
   return names;
 }
 

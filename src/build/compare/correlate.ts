@@ -3,7 +3,7 @@
 // and by their order where that does not speak against it; else not at all: nothing is guessed. String literals and other
 // anonymous constants are never correlated.
 
-import type { FuncIndex, WasmModule } from '../../wasm/index.ts';
+import { type FuncIndex, importKey, type WasmModule } from '../../wasm/index.ts';
 import type { Build, BuildData, BuildFunction } from './build.ts';
 import { likeness, Neighbours, type Thing } from './neighbours.ts';
 
@@ -56,8 +56,8 @@ export function correlateImports(old: WasmModule, next: WasmModule): [FuncIndex,
 
 function importsByName({ importsOf }: WasmModule): Map<string, FuncIndex[]> {
   const found = new Map<string, FuncIndex[]>();
-  for (const [index, { module, name }] of importsOf.func.entries()) {
-    const key = JSON.stringify([module, name]);
+  for (const [index, i] of importsOf.func.entries()) {
+    const key = importKey(i);
     const known = found.get(key);
     if (known === undefined) found.set(key, [index]);
     else known.push(index);
